@@ -1,0 +1,3 @@
+//! meshplan plans, applies and destroys an Istio mesh that spans several networks and several EKS clusters.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `meshplan` command.
+
+fn main() {}
