@@ -7,7 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// A source of time. Every duration that a run waits or measures goes through one.
-pub trait Clock {
+///
+/// `Send + Sync` because the AWS SDK's connectors, which the sandbox implements, must be; the engine itself
+/// never leaves its thread.
+pub trait Clock: Send + Sync {
     /// The current instant; simulated in the sandbox.
     fn now(&self) -> Timestamp;
 
@@ -15,5 +18,5 @@ pub trait Clock {
     ///
     /// # Cancel safety
     /// Dropping the future forgets the timer; nothing else happens.
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()>>>;
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }

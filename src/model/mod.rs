@@ -8,6 +8,7 @@ pub mod address;
 pub mod clock;
 pub mod diagnostic;
 pub mod digest;
+pub mod fuse;
 pub mod path;
 pub mod target;
 
