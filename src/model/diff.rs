@@ -1,0 +1,308 @@
+//! Three-way differences: what we last applied decides what is ours, what the cloud says decides what differs,
+//! what is declared decides the goal.
+
+use serde::Serialize;
+
+use super::secret::mask;
+use super::{AttrPath, Segment, Value};
+
+/// What a kind says about a field of its spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldTrait {
+    /// Cannot be updated in place: a change replaces the resource.
+    Immutable,
+    /// Can be added in place, but once set a change replaces the resource (a subnet's IPv6 block).
+    ImmutableOnceSet,
+    /// A list whose order means nothing.
+    Unordered,
+    /// Never shown or stored: compared by salted digest.
+    Sensitive,
+    /// Cannot be read back: compared with what was last applied, never with what is observed.
+    WriteOnly,
+    /// Chosen by the provider when it is not declared: no longer declaring it changes nothing.
+    Computed,
+}
+
+/// The traits of one field, or of every field below it.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldRule {
+    /// Keys separated by dots, `*` for any key or index: `ingress.*.cidr`.
+    pub path: &'static str,
+    /// What holds for it.
+    pub traits: &'static [FieldTrait],
+}
+
+/// What a field change does to its resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Impact {
+    /// It is updated in place.
+    Update,
+    /// It forces replacement.
+    Replace,
+}
+
+/// Where a field change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The declaration changed.
+    Changed,
+    /// The cloud no longer holds what was applied.
+    Drifted,
+}
+
+/// One field's before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// Where in the spec.
+    pub path: AttrPath,
+    /// What is observed; absent when the field is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What is desired; absent when the field is to be removed, with holes where it is known after apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// What it does to the resource.
+    pub impact: Impact,
+    /// Where it comes from.
+    pub cause: Cause,
+}
+
+/// The three documents of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreeWay<'a> {
+    /// The goal; may have holes.
+    pub desired: &'a Value,
+    /// What was last applied, with sensitive fields masked; `None` for a resource that is being adopted.
+    pub prior: Option<&'a Value>,
+    /// What the cloud holds, projected to the declared shape.
+    pub observed: &'a Value,
+}
+
+/// The changes that lead from `observed` to `desired`, in document order.
+///
+/// `salt` masks sensitive fields: see [`mask`].
+#[must_use]
+pub fn diff(documents: ThreeWay<'_>, rules: &[FieldRule], salt: &str) -> Vec<FieldChange> {
+    let mut differ = Differ { rules, salt, path: Vec::new(), changes: Vec::new() };
+    differ.compare(Some(documents.desired), documents.prior, Some(documents.observed));
+    differ.changes
+}
+
+/// `spec` with every sensitive field masked: the form in which it may be stored or shown.
+#[must_use]
+pub fn mask_sensitive(spec: &Value, rules: &[FieldRule], salt: &str) -> Value {
+    if !rules.iter().any(|rule| rule.traits.contains(&FieldTrait::Sensitive)) {
+        return spec.clone();
+    }
+    mask_below(spec, rules, salt, &mut Vec::new())
+}
+
+fn mask_below(value: &Value, rules: &[FieldRule], salt: &str, path: &mut Vec<Segment>) -> Value {
+    if has_trait(rules, path, FieldTrait::Sensitive) {
+        return mask(value, salt);
+    }
+    let mut child = |segment: Segment, value: &Value| {
+        path.push(segment);
+        let masked = mask_below(value, rules, salt, path);
+        path.pop();
+        masked
+    };
+    match value {
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, v)| (key.clone(), child(Segment::Key(key.clone()), v))).collect())
+        }
+        Value::Array(items) => {
+            Value::Array(items.iter().enumerate().map(|(n, v)| child(Segment::Index(n), v)).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Unknown(_) => value.clone(),
+    }
+}
+
+/// Whether a rule with this trait covers the path or one of its ancestors.
+fn has_trait(rules: &[FieldRule], path: &[Segment], wanted: FieldTrait) -> bool {
+    rules.iter().any(|rule| rule.traits.contains(&wanted) && covers(rule.path, path))
+}
+
+fn covers(pattern: &str, path: &[Segment]) -> bool {
+    let mut segments = path.iter();
+    pattern.split('.').all(|part| match segments.next() {
+        Some(Segment::Key(key)) => part == "*" || part == key,
+        Some(Segment::Index(_)) => part == "*",
+        None => false,
+    })
+}
+
+struct Differ<'a> {
+    rules: &'a [FieldRule],
+    salt: &'a str,
+    path: Vec<Segment>,
+    changes: Vec<FieldChange>,
+}
+
+impl Differ<'_> {
+    fn has(&self, wanted: FieldTrait) -> bool {
+        has_trait(self.rules, &self.path, wanted)
+    }
+
+    fn compare(&mut self, desired: Option<&Value>, prior: Option<&Value>, observed: Option<&Value>) {
+        let (desired, prior, observed) = (set(desired), set(prior), set(observed));
+        if self.has(FieldTrait::Sensitive) {
+            let masked = |value: Option<&Value>| value.map(|value| mask(value, self.salt));
+            let (desired, prior, observed) = (masked(desired), masked(prior), masked(observed));
+            return self.compare_leaf(desired.as_ref(), prior.as_ref(), observed.as_ref());
+        }
+        let object = |value: Option<&Value>| value.is_some_and(|value| value.as_object().is_some());
+        if object(desired) && (object(observed) || observed.is_none()) {
+            let keys = |value: Option<&'_ Value>| {
+                value.and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>()
+            };
+            // Ours are the fields that are declared and those that were: a field in neither is not ours to touch.
+            let mut ours = keys(desired);
+            ours.extend(keys(prior));
+            ours.sort_unstable();
+            ours.dedup();
+            if observed.is_none() && ours.is_empty() {
+                return self.compare_leaf(desired, prior, observed);
+            }
+            for key in ours {
+                let field = |value: Option<&'_ Value>| value.and_then(|value| value.get(&key)).cloned();
+                let (d, p, o) = (field(desired), field(prior), field(observed));
+                self.path.push(Segment::Key(key));
+                self.compare(d.as_ref(), p.as_ref(), o.as_ref());
+                self.path.pop();
+            }
+            return;
+        }
+        self.compare_leaf(desired, prior, observed);
+    }
+
+    fn compare_leaf(&mut self, desired: Option<&Value>, prior: Option<&Value>, observed: Option<&Value>) {
+        let observed = if self.has(FieldTrait::WriteOnly) { prior } else { observed };
+        let unordered = self.has(FieldTrait::Unordered);
+        match (desired, observed) {
+            (None, None) => return,
+            (None, Some(_)) if prior.is_none() || self.has(FieldTrait::Computed) => return,
+            (Some(desired), Some(observed)) if same(desired, observed, unordered) => return,
+            (None | Some(_), Some(_)) | (Some(_), None) => {}
+        }
+        let replaces = self.has(FieldTrait::Immutable)
+            || (self.has(FieldTrait::ImmutableOnceSet) && observed.is_some() && desired.is_some());
+        let unchanged_declaration = match (desired, prior) {
+            (Some(desired), Some(prior)) => same(desired, prior, unordered),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.changes.push(FieldChange {
+            path: self.path.iter().cloned().collect(),
+            before: observed.cloned(),
+            after: desired.cloned(),
+            impact: if replaces { Impact::Replace } else { Impact::Update },
+            cause: if unchanged_declaration { Cause::Drifted } else { Cause::Changed },
+        });
+    }
+}
+
+/// A null field is a field that is not set.
+fn set(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|value| !matches!(value, Value::Null))
+}
+
+fn same(a: &Value, b: &Value, unordered: bool) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) if unordered => {
+            let sorted = |items: &[Value]| {
+                let mut texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+                texts.sort_unstable();
+                texts
+            };
+            a.len() == b.len() && sorted(a) == sorted(b)
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &[FieldRule] = &[
+        FieldRule { path: "cidr", traits: &[FieldTrait::Immutable] },
+        FieldRule { path: "ipv6", traits: &[FieldTrait::ImmutableOnceSet] },
+        FieldRule { path: "azs", traits: &[FieldTrait::Unordered] },
+        FieldRule { path: "key", traits: &[FieldTrait::Sensitive] },
+        FieldRule { path: "once", traits: &[FieldTrait::WriteOnly] },
+        FieldRule { path: "chosen", traits: &[FieldTrait::Computed] },
+    ];
+
+    fn value(json: &str) -> Value {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn changes(desired: &str, prior: &str, observed: &str) -> Vec<String> {
+        let (desired, prior, observed) =
+            (value(desired), mask_sensitive(&value(prior), RULES, "salt"), value(observed));
+        diff(ThreeWay { desired: &desired, prior: Some(&prior), observed: &observed }, RULES, "salt")
+            .into_iter()
+            .map(|change| {
+                let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+                format!(
+                    "{} {}->{} {:?} {:?}",
+                    change.path,
+                    text(change.before),
+                    text(change.after),
+                    change.impact,
+                    change.cause
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_declared_is_compared_and_what_is_in_neither_is_not_ours() {
+        assert_eq!(
+            changes(
+                r#"{"tags":{"a":"2","c":"1"}}"#,
+                r#"{"tags":{"a":"1","b":"1"}}"#,
+                r#"{"tags":{"a":"1","b":"1","x":"9"}}"#
+            ),
+            ["tags.a \"1\"->\"2\" Update Changed", "tags.b \"1\"->- Update Changed", "tags.c -->\"1\" Update Changed"]
+        );
+    }
+
+    #[test]
+    fn a_value_that_moved_in_the_cloud_is_drift() {
+        assert_eq!(
+            changes(r#"{"cidr":"a"}"#, r#"{"cidr":"a"}"#, r#"{"cidr":"b"}"#),
+            ["cidr \"b\"->\"a\" Replace Drifted"]
+        );
+    }
+
+    #[test]
+    fn once_set_is_added_in_place_and_replaced_later() {
+        assert_eq!(changes(r#"{"ipv6":"x"}"#, "{}", "{}"), ["ipv6 -->\"x\" Update Changed"]);
+        assert_eq!(
+            changes(r#"{"ipv6":"y"}"#, r#"{"ipv6":"x"}"#, r#"{"ipv6":"x"}"#),
+            ["ipv6 \"x\"->\"y\" Replace Changed"]
+        );
+        assert_eq!(changes("{}", r#"{"ipv6":"x"}"#, r#"{"ipv6":"x"}"#), ["ipv6 \"x\"->- Update Changed"]);
+    }
+
+    #[test]
+    fn order_write_only_and_computed_fields_make_no_noise() {
+        assert!(changes(r#"{"azs":["a","b"]}"#, r#"{"azs":["a","b"]}"#, r#"{"azs":["b","a"]}"#).is_empty());
+        assert!(changes(r#"{"once":"x"}"#, r#"{"once":"x"}"#, "{}").is_empty());
+        assert!(changes("{}", r#"{"chosen":"x"}"#, r#"{"chosen":"x"}"#).is_empty());
+        assert!(changes(r#"{"a":null}"#, "{}", "{}").is_empty());
+    }
+
+    #[test]
+    fn a_sensitive_change_is_seen_and_not_shown() {
+        assert!(changes(r#"{"key":"hunter2"}"#, r#"{"key":"hunter2"}"#, r#"{"key":"hunter2"}"#).is_empty());
+        let seen = changes(r#"{"key":"hunter3"}"#, r#"{"key":"hunter2"}"#, r#"{"key":"hunter2"}"#);
+        assert_eq!(seen.len(), 1);
+        assert!(seen[0].starts_with("key { $sensitive"), "{seen:?}");
+        assert!(!seen[0].contains("hunter"), "{seen:?}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Values that must never reach a disk, a log or a screen in the clear.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, Value};
+
+/// What is printed instead of a secret.
+pub const SENSITIVE: &str = "(sensitive)";
+
+/// A secret in memory. It prints as `(sensitive)` and does not serialise.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a secret.
+    pub fn new(secret: T) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself: for handing it to the one call that needs it.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SENSITIVE)
+    }
+}
+
+impl<T> fmt::Display for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SENSITIVE)
+    }
+}
+
+/// The salted digest that stands for a sensitive value in state and plans: enough to see that it changed, and
+/// useless for guessing it from another mesh's state, because the salt is the state's lineage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Masked {
+    /// Salted digest of the value's JSON text.
+    #[serde(rename = "$sensitive")]
+    pub digest: Digest,
+}
+
+/// Replaces a value by its salted digest. A hole stays a hole, and a value that is masked already stays as it is.
+#[must_use]
+pub fn mask(value: &Value, salt: &str) -> Value {
+    if matches!(value, Value::Unknown(_) | Value::Null) || is_masked(value) {
+        return value.clone();
+    }
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let digest = Digest::of_parts(&[salt.as_bytes(), text.as_bytes()]);
+    Value::Object([("$sensitive".to_owned(), Value::String(digest.to_string()))].into())
+}
+
+/// Whether a value is what [`mask`] makes.
+#[must_use]
+pub fn is_masked(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key("$sensitive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_prints_as_sensitive_everywhere() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "(sensitive) (sensitive) Some((sensitive))");
+    }
+
+    #[test]
+    fn masking_is_stable_salted_and_idempotent() {
+        let value = Value::from("hunter2");
+        let masked = mask(&value, "lineage-a");
+        assert!(is_masked(&masked));
+        assert_eq!(mask(&masked, "lineage-a"), masked);
+        assert_eq!(mask(&value, "lineage-a"), masked);
+        assert_ne!(mask(&value, "lineage-b"), masked);
+        assert!(!masked.to_string().contains("hunter2"));
+    }
+}

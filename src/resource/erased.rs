@@ -1,0 +1,181 @@
+//! Kinds behind one interface over documents: the only place where a kind's types meet JSON.
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use serde::Serialize;
+
+use crate::model::{Document, Target};
+
+use super::client::Cloud;
+use super::error::ProviderError;
+use super::kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Status};
+use super::rules::KindRules;
+
+/// [`Live`] with documents for its types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveDocument {
+    /// Projected to the declared shape.
+    pub spec: Document,
+    /// The outputs.
+    pub outputs: Document,
+    /// Whether it can be relied on.
+    pub status: Status,
+}
+
+/// What a create made, over documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedDocument {
+    /// The new object's id.
+    pub id: RemoteId,
+    /// The object, where the answer held all of it.
+    pub live: Option<LiveDocument>,
+}
+
+/// The verbs of [`ResourceKind`] over documents.
+///
+/// # Cancel safety
+/// Dropping a future may leave its request done or not done, never half done.
+pub trait DynKind: KindRules {
+    /// See [`ResourceKind::example`].
+    fn example(&self) -> Result<Document, ProviderError>;
+
+    /// See [`ResourceKind::read_many`].
+    fn read_many<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        ids: &'a [RemoteId],
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<LiveDocument>>, ProviderError>>;
+
+    /// See [`ResourceKind::create`].
+    fn create<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        spec: &'a Document,
+        owner: &'a Ownership,
+    ) -> LocalBoxFuture<'a, Result<CreatedDocument, ProviderError>>;
+
+    /// See [`ResourceKind::find`].
+    fn find<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        spec: &'a Document,
+        owner: &'a Ownership,
+    ) -> LocalBoxFuture<'a, Result<Option<RemoteId>, ProviderError>>;
+
+    /// See [`ResourceKind::update`].
+    fn update<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+        from: &'a Document,
+        to: &'a Document,
+    ) -> LocalBoxFuture<'a, Result<(), ProviderError>>;
+
+    /// See [`ResourceKind::delete`].
+    fn delete<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+    ) -> LocalBoxFuture<'a, Result<Deletion, ProviderError>>;
+}
+
+impl<K: ResourceKind> DynKind for K {
+    fn example(&self) -> Result<Document, ProviderError> {
+        encode(&K::example())
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        ids: &'a [RemoteId],
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<LiveDocument>>, ProviderError>> {
+        async move {
+            let client = cloud.client::<K::Client>(target)?;
+            let found = ResourceKind::read_many(self, &client, ids).await?;
+            if found.len() != ids.len() {
+                return Err(ProviderError::bug(
+                    self.name(),
+                    "a read answered another number of objects than it was asked for",
+                ));
+            }
+            found.into_iter().map(|live| live.map(erase).transpose()).collect()
+        }
+        .boxed_local()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        spec: &'a Document,
+        owner: &'a Ownership,
+    ) -> LocalBoxFuture<'a, Result<CreatedDocument, ProviderError>> {
+        async move {
+            let client = cloud.client::<K::Client>(target)?;
+            let Created { id, live } = ResourceKind::create(self, &client, &self.decode_spec(spec)?, owner).await?;
+            // The object exists now: an answer that cannot be encoded must not hide its id.
+            Ok(CreatedDocument { id, live: live.and_then(|live| erase(live).ok()) })
+        }
+        .boxed_local()
+    }
+
+    fn find<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        spec: &'a Document,
+        owner: &'a Ownership,
+    ) -> LocalBoxFuture<'a, Result<Option<RemoteId>, ProviderError>> {
+        async move {
+            let client = cloud.client::<K::Client>(target)?;
+            ResourceKind::find(self, &client, &self.decode_spec(spec)?, owner).await
+        }
+        .boxed_local()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+        from: &'a Document,
+        to: &'a Document,
+    ) -> LocalBoxFuture<'a, Result<(), ProviderError>> {
+        async move {
+            let client = cloud.client::<K::Client>(target)?;
+            ResourceKind::update(self, &client, id, &self.decode_spec(from)?, &self.decode_spec(to)?).await
+        }
+        .boxed_local()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+    ) -> LocalBoxFuture<'a, Result<Deletion, ProviderError>> {
+        async move { ResourceKind::delete(self, &cloud.client::<K::Client>(target)?, id).await }.boxed_local()
+    }
+}
+
+/// Decoding a spec, with an error that names the kind.
+trait DecodeSpec: ResourceKind {
+    fn decode_spec(&self, spec: &Document) -> Result<Self::Spec, ProviderError> {
+        spec.decode().map_err(|error| ProviderError::bug(self.name(), format!("a spec does not fit its kind: {error}")))
+    }
+}
+
+impl<K: ResourceKind> DecodeSpec for K {}
+
+fn encode<T: Serialize>(value: &T) -> Result<Document, ProviderError> {
+    Document::of(value).map_err(|error| ProviderError::bug("encode", error.to_string()))
+}
+
+fn erase<S: Serialize, O: Serialize>(live: Live<S, O>) -> Result<LiveDocument, ProviderError> {
+    Ok(LiveDocument { spec: encode(&live.spec)?, outputs: encode(&live.outputs)?, status: live.status })
+}

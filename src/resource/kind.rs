@@ -1,0 +1,149 @@
+//! What a kind's author writes, fully typed.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Address;
+
+use super::client::Client;
+use super::error::ProviderError;
+use super::rules::KindRules;
+
+/// A provider's id of an object, for example `vpc-0a1b2c3d4e5f60718`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RemoteId(String);
+
+impl RemoteId {
+    /// Wraps an id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RemoteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose object a create makes: what an interrupted create is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// The mesh's id; the tag `meshplan:mesh`.
+    pub mesh: String,
+    /// The resource's address; the tag `meshplan:address`.
+    pub address: Address,
+    /// What tells this create from every other, 32 characters; the same when the create is repeated, also after a
+    /// crash. AWS's `ClientToken` where there is one, and the tag `meshplan:create`.
+    pub token: String,
+}
+
+/// An object as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live<S, O> {
+    /// Projected to the declared shape: what would have to be declared to get this object.
+    pub spec: S,
+    /// Its outputs; complete once the status is ready.
+    pub outputs: O,
+    /// Whether it can be relied on.
+    pub status: Status,
+}
+
+/// Whether an object can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It is.
+    Ready,
+    /// Not yet; the text says what is waited for, for example `state is pending`.
+    Pending(String),
+    /// It will never be; the text says why, in the provider's words.
+    Failed(String),
+    /// It is going away.
+    Deleting,
+}
+
+/// What a create made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created<S, O> {
+    /// The new object's id.
+    pub id: RemoteId,
+    /// The object, where the answer holds all of it: saves reading it back.
+    pub live: Option<Live<S, O>>,
+}
+
+/// How far a delete got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// The request is accepted, or the object was gone already. The engine waits until it cannot be read.
+    Accepted,
+    /// A first step is done (a gateway is detached); call again.
+    Again,
+}
+
+/// A kind of resource. All methods are stateless; what they need is in their arguments.
+///
+/// # Guarantees the engine gives
+/// A verb is never called while another verb on the same object is in flight. Specs have no holes. Every request is
+/// repeated according to its error's class; a kind never sleeps, retries or logs.
+///
+/// # Assumptions the engine makes
+/// Each verb does one request (reads may page or combine several). Dropping a verb's future is safe: the request
+/// may or may not have had its effect, which is what [`Self::find`] and [`Self::read`] are for.
+pub trait ResourceKind: KindRules + 'static {
+    /// What is declared.
+    type Spec: Serialize + DeserializeOwned;
+    /// What it yields once it is ready. Its field names are the kind's [`KindRules::outputs`].
+    type Outputs: Serialize + DeserializeOwned;
+    /// What it talks through.
+    type Client: Client;
+
+    /// A complete spec: for documentation and the conformance tests.
+    fn example() -> Self::Spec;
+
+    /// Objects as they are now, `None` where there is none. The answers are in the order of `ids`.
+    ///
+    /// One request reads many where the API can (a filter over ids, not a list of ids, which fails when one is gone).
+    fn read_many(
+        &self,
+        client: &Self::Client,
+        ids: &[RemoteId],
+    ) -> impl Future<Output = Result<Vec<Option<Live<Self::Spec, Self::Outputs>>>, ProviderError>>;
+
+    /// Makes an object, in one request. What that request cannot set is set by [`Self::update`] afterwards.
+    fn create(
+        &self,
+        client: &Self::Client,
+        spec: &Self::Spec,
+        owner: &Ownership,
+    ) -> impl Future<Output = Result<Created<Self::Spec, Self::Outputs>, ProviderError>>;
+
+    /// What an interrupted create with this ownership made, if anything.
+    fn find(
+        &self,
+        client: &Self::Client,
+        spec: &Self::Spec,
+        owner: &Ownership,
+    ) -> impl Future<Output = Result<Option<RemoteId>, ProviderError>>;
+
+    /// Takes one request's worth of the way from `from` (what is there) to `to`. The engine reads again and
+    /// calls again until nothing differs.
+    fn update(
+        &self,
+        client: &Self::Client,
+        id: &RemoteId,
+        from: &Self::Spec,
+        to: &Self::Spec,
+    ) -> impl Future<Output = Result<(), ProviderError>>;
+
+    /// Removes the object; that it is absent already is fine.
+    fn delete(&self, client: &Self::Client, id: &RemoteId) -> impl Future<Output = Result<Deletion, ProviderError>>;
+}

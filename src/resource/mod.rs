@@ -1,0 +1,23 @@
+//! The contract with kinds: what a kind's author writes, and what the planner and the engine see of it.
+//!
+//! Entry points: [`ResourceKind`] (typed, one per kind), [`DynKind`] (the same verbs over documents) and
+//! [`KindRules`] (the pure half, all that the planner may know). Kinds themselves live in `kinds`; nothing
+//! here knows one of them.
+
+pub mod client;
+pub mod erased;
+pub mod error;
+pub mod kind;
+pub mod registry;
+pub mod rules;
+pub mod wait;
+
+pub use client::{Client, Cloud};
+pub use erased::{DynKind, LiveDocument};
+pub use error::{ErrorClass, ProviderError};
+pub use kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Status};
+pub use registry::{Registry, RuleBook};
+pub use rules::{
+    Api, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder, UpgradeError,
+};
+pub use wait::WaitPolicy;

@@ -1,0 +1,167 @@
+//! The pure half of a kind: everything that the planner may know of it.
+
+use crate::model::diff::FieldRule;
+use crate::model::{AttrPath, Value};
+
+use super::kind::RemoteId;
+use super::wait::WaitPolicy;
+
+/// All that the planner may know of a kind. There is no future here: the planner is pure by type.
+pub trait KindRules: Send + Sync {
+    /// The kind's name and the first part of its addresses, for example `aws.vpc`.
+    fn name(&self) -> &'static str;
+
+    /// The version of the shape of its spec and outputs in state; raised with [`Self::upgrade`].
+    fn schema_version(&self) -> u32 {
+        1
+    }
+
+    /// What holds for which field of its spec.
+    fn fields(&self) -> &'static [FieldRule];
+
+    /// Its outputs. Only these can be referred to.
+    fn outputs(&self) -> &'static [OutputRule];
+
+    /// Typical durations: for scheduling and the estimate, never for correctness.
+    fn expected(&self) -> Expected;
+
+    /// Which budget its calls draw from.
+    fn api(&self) -> Api;
+
+    /// How often to look while waiting, and for how long at most.
+    fn wait(&self) -> WaitPolicy;
+
+    /// Whether its objects are made and deleted by us.
+    fn possession(&self) -> Possession {
+        Possession::Owned
+    }
+
+    /// In which order a replacement happens.
+    fn replace_order(&self) -> ReplaceOrder {
+        ReplaceOrder::DeleteFirst
+    }
+
+    /// Whether a plan that deletes or replaces one needs `--allow-replace`, because much depends on it.
+    fn protected(&self) -> bool {
+        false
+    }
+
+    /// The provider's id, for kinds whose id is decided by their spec (a name); `None` while that is unknown.
+    fn known_id(&self, spec: &Value) -> Option<RemoteId> {
+        let _ = spec;
+        None
+    }
+
+    /// What is wrong with a spec, beyond its types. Holes are not wrong.
+    fn check(&self, spec: &Value) -> Vec<FieldError> {
+        let _ = spec;
+        Vec::new()
+    }
+
+    /// Brings a record written by an older version of the kind to [`Self::schema_version`].
+    fn upgrade(&self, from: u32, record: RawRecord) -> Result<RawRecord, UpgradeError> {
+        if from == self.schema_version() {
+            Ok(record)
+        } else {
+            Err(UpgradeError { kind: self.name(), from, to: self.schema_version() })
+        }
+    }
+}
+
+/// One output of a kind.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputRule {
+    /// Its name, for example `vpc_id`.
+    pub name: &'static str,
+    /// How it is kept.
+    pub class: OutputClass,
+    /// The fields of the spec whose update may change it; it is known through any other update.
+    pub changes_with: &'static [&'static str],
+}
+
+impl OutputRule {
+    /// A plain output that no update changes.
+    #[must_use]
+    pub const fn plain(name: &'static str) -> Self {
+        Self { name, class: OutputClass::Plain, changes_with: &[] }
+    }
+}
+
+/// How an output is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputClass {
+    /// Stored as it is.
+    Plain,
+    /// Can be read again from its owner, so it is never stored.
+    Ephemeral,
+    /// Cannot be read again: stored encrypted to the operator's recipients.
+    Sealed,
+}
+
+/// Typical durations in seconds, with the wait.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// From the first request to ready.
+    pub create: f64,
+    /// An update in place.
+    pub update: f64,
+    /// From the request to gone.
+    pub delete: f64,
+}
+
+/// An API whose callers share one rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Api {
+    /// Amazon EC2, per region.
+    Ec2,
+    /// No remote API: nothing to limit.
+    Local,
+}
+
+/// Whose the objects of a kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Possession {
+    /// Ours: created and deleted by us.
+    Owned,
+    /// Someone else's: looked up and checked, adopted into state, forgotten; never written, tagged or deleted.
+    Observed,
+}
+
+/// In which order a replacement happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplaceOrder {
+    /// The old object goes before the new one is made: where names or ranges clash.
+    DeleteFirst,
+    /// The new object is ready, and its dependents moved over, before the old one goes.
+    CreateFirst,
+}
+
+/// A finding of [`KindRules::check`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where in the spec.
+    pub path: AttrPath,
+    /// What is wrong, lower case, no full stop.
+    pub message: String,
+}
+
+/// A record's documents while they are being upgraded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// The spec as last applied.
+    pub spec: Value,
+    /// The outputs.
+    pub outputs: Value,
+}
+
+/// A record cannot be read by this version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a record of {kind} has schema version {from}, and this version of meshplan knows up to {to}")]
+pub struct UpgradeError {
+    /// The kind.
+    pub kind: &'static str,
+    /// What the record has.
+    pub from: u32,
+    /// What is known.
+    pub to: u32,
+}
