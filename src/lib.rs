@@ -2,5 +2,6 @@
 
 pub mod compile;
 pub mod model;
+pub mod plan;
 pub mod resource;
 pub mod state;
