@@ -7,3 +7,4 @@ pub mod plan;
 pub mod refresh;
 pub mod resource;
 pub mod state;
+pub mod topology;
