@@ -1,3 +1,4 @@
 //! meshplan plans, applies and destroys an Istio mesh that spans several networks and several EKS clusters.
 
 pub mod model;
+pub mod sandbox;
