@@ -6,5 +6,6 @@ pub mod model;
 pub mod plan;
 pub mod refresh;
 pub mod resource;
+pub mod sandbox;
 pub mod state;
 pub mod topology;
