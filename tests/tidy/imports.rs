@@ -147,10 +147,11 @@ const RESERVED: &[Reserved] = &[
         because: "the environment is read in `cli` and handed on as values, so that a run is told all it depends on",
     },
     Reserved {
-        path: "std::process",
-        modules: &["cli", "kinds", "state::store", "verify"],
-        because: "only a kind runs a program, and only `cli` ends this one",
+        path: "std::process::Command",
+        modules: &["cli", "kinds", "verify"],
+        because: "only a kind runs a program, and what looks at the mesh from outside",
     },
+    Reserved { path: "std::process::exit", modules: &["cli"], because: "only `cli` ends the process" },
 ];
 
 /// Modules in which nothing is async, by their nature and not by habit.
@@ -404,7 +405,8 @@ mod tests {
         refused("src/plan/steps.rs", "async fn f() {}", "nothing async");
         refused("src/apply/step.rs", "use std::process::Command;", "only a kind runs a program");
         allowed("src/state/store/file.rs", "use std::fs::File; use std::os::unix::fs::OpenOptionsExt;");
-        allowed("src/sandbox/persist.rs", "use std::fs;");
+        refused("src/ui/progress.rs", "fn f() { std::process::exit(1) }", "only `cli` ends the process");
+        allowed("src/sandbox/persist.rs", "use std::fs; fn f() { std::process::id(); }");
         allowed("src/kinds/aws/tags.rs", "use aws_sdk_ec2::types::Tag;");
     }
 
