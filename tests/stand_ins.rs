@@ -5,12 +5,11 @@
 mod stand_ins;
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use stand_ins::{Clients, Microburst, Missing, Moto, Trouble, environment, locate, stand_in};
+use stand_ins::{Clients, Microburst, Missing, Moto, Trouble, can_tie_to_parent, environment, locate, stand_in};
 
 /// Set for the process that [`a_killed_test_process_leaves_no_server_behind`] starts and kills.
 const HOLD: &str = "MESHPLAN_TEST_HOLDS_A_SERVER";
@@ -93,7 +92,7 @@ fn a_server_outlives_the_thread_that_asked_for_it() {
 #[test]
 fn a_killed_test_process_leaves_no_server_behind() {
     stand_in!(locate("moto").map_err(Trouble::Missing));
-    if !Path::new("/usr/bin/setpriv").exists() {
+    if !can_tie_to_parent() {
         Trouble::Missing(Missing { which: "setpriv", why: "it comes with util-linux".to_owned() }).skip_or_fail();
         return;
     }

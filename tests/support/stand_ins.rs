@@ -421,7 +421,7 @@ fn isolated(program: &Path) -> Command {
 }
 
 /// Where there is no setpriv (it is Linux's), a killed test process leaves its servers behind; dropped ones still end.
-fn can_tie_to_parent() -> bool {
+pub(crate) fn can_tie_to_parent() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
         let mut tried = Command::new("setpriv");
