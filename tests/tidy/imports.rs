@@ -320,22 +320,16 @@ fn names(pattern: &str, path: &[String]) -> bool {
         && end.is_none_or(|end| path[start.len()..].iter().any(|segment| is_same(end, segment)))
 }
 
-/// Every folder and file at the top of `src/` has a row.
+/// A topic is one file, or one folder with a `mod.rs`. A folder with nothing but a file's tests is no topic.
 pub(crate) fn check_names(tree: &Tree) -> Vec<Offence> {
-    let sources = || tree.files.iter().filter(|file| file.path.starts_with("src/") && file.has_extension("rs"));
+    let is_test = |file: &File| module_of(&file.path).iter().any(|part| part == "tests");
+    let sources =
+        || tree.files.iter().filter(|file| file.path.starts_with("src/") && file.has_extension("rs") && !is_test(file));
     let folders: BTreeSet<&str> =
         sources().filter_map(|file| file.path.rsplit_once('/').map(|(folder, _)| folder)).collect();
     let twice = |file: &&File| folders.contains(file.path.trim_end_matches(".rs"));
-    sources()
-        .filter(twice)
-        .map(|file| {
-            Offence::new(
-                file,
-                1,
-                "a folder of the same name holds the topic: move this file into it as `mod.rs`".to_owned(),
-            )
-        })
-        .collect()
+    let why = "a folder of the same name holds the topic: move this file into it as `mod.rs`";
+    sources().filter(twice).map(|file| Offence::new(file, 1, why.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -443,7 +437,12 @@ mod tests {
 
     #[test]
     fn a_topic_is_a_file_or_a_folder() {
-        let tree = Tree::of(&[("src/plan.rs", ""), ("src/plan/decide.rs", ""), ("src/refresh.rs", "")]);
+        let tree = Tree::of(&[
+            ("src/plan.rs", ""),
+            ("src/plan/decide.rs", ""),
+            ("src/refresh.rs", ""),
+            ("src/refresh/tests.rs", ""),
+        ]);
         let found: Vec<String> = check_names(&tree).into_iter().map(|offence| offence.path).collect();
         assert_eq!(found, ["src/plan.rs"]);
     }
