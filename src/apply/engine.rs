@@ -204,7 +204,9 @@ impl<'a> Engine<'a> {
                 self.ledger.append(entries)?;
             }
             for (step, events, next) in std::mem::take(&mut self.then) {
-                events.into_iter().for_each(|event| self.emit(event));
+                for event in events {
+                    self.emit(event);
+                }
                 self.carry_on(step, next);
             }
         }

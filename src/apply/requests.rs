@@ -102,7 +102,7 @@ impl<'a> Engine<'a> {
                     ids.push(id);
                 }
                 None => {
-                    self.answered(step, Answer::Read(Err(ProviderError::bug(kind.name(), "there is no id to read"))))
+                    self.answered(step, Answer::Read(Err(ProviderError::bug(kind.name(), "there is no id to read"))));
                 }
             }
         }

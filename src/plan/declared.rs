@@ -83,7 +83,7 @@ impl<'a> Planner<'a> {
             let at = Location::Topology(facts.declaration.origin.clone());
             self.diagnostics.push(Diagnostic::error(Code("invalid-spec"), message).at_location(at));
         }
-        let record = match self.upgraded(facts) {
+        let record = match Self::upgraded(facts) {
             Ok(record) => record,
             Err(finding) => return self.diagnostics.push(finding),
         };
@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The record's spec and outputs, in the shape of this version of its kind.
-    fn upgraded(&self, facts: &Facts<'_>) -> Result<Option<(Value, Document)>, Diagnostic> {
+    fn upgraded(facts: &Facts<'_>) -> Result<Option<(Value, Document)>, Diagnostic> {
         let Some(record) = facts.record else { return Ok(None) };
         if record.schema_version == facts.rules.schema_version() {
             return Ok(Some((record.spec.value(), record.outputs.clone())));
@@ -192,16 +192,16 @@ impl<'a> Planner<'a> {
             Verdict::NoOp if deposed => (Action::Replace, Reason::Deposed),
             Verdict::NoOp => return self.up_to_date(facts, desired, live, outputs),
             Verdict::Refuse => return self.refuse(facts, &failed),
-            Verdict::Create(why) => (Action::Create, self.reason(why, facts, &fields, &failed)),
+            Verdict::Create(why) => (Action::Create, Self::reason(why, facts, &fields, &failed)),
             Verdict::Update if fields.iter().any(|field| field.cause == Cause::Changed) => {
                 (Action::Update, Reason::Changed)
             }
             Verdict::Update => (Action::Update, Reason::Drifted),
-            Verdict::Replace(why) => (Action::Replace, self.reason(why, facts, &fields, &failed)),
-            Verdict::Adopt(why) => (Action::Adopt, self.reason(why, facts, &fields, &failed)),
+            Verdict::Replace(why) => (Action::Replace, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Adopt(why) => (Action::Adopt, Self::reason(why, facts, &fields, &failed)),
             Verdict::Wait => (Action::Wait, Reason::CreateUnfinished),
-            Verdict::Delete(why) => (Action::Delete, self.reason(why, facts, &fields, &failed)),
-            Verdict::Forget(why) => (Action::Forget, self.reason(why, facts, &fields, &failed)),
+            Verdict::Delete(why) => (Action::Delete, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Forget(why) => (Action::Forget, Self::reason(why, facts, &fields, &failed)),
         };
         let outlook = match action {
             Action::Update => Outlook::Updated(top_level(&fields)),
@@ -331,7 +331,7 @@ impl<'a> Planner<'a> {
         self.diagnostics.push(finding.at_location(at));
     }
 
-    fn reason(&self, why: Why, facts: &Facts<'_>, fields: &[FieldChange], failed: &str) -> Reason {
+    fn reason(why: Why, facts: &Facts<'_>, fields: &[FieldChange], failed: &str) -> Reason {
         match why {
             Why::New => Reason::NotInState,
             Why::Unfinished => Reason::CreateUnfinished,

@@ -49,16 +49,16 @@ impl Task<'_> {
         Entry::Created { address: self.change.address.clone(), id: id.clone() }
     }
 
-    pub(super) fn create_failed(&mut self, error: ProviderError, now: Timestamp) -> Turn {
+    pub(super) fn create_failed(&mut self, error: &ProviderError, now: Timestamp) -> Turn {
         self.maybe_made |= error.class == ErrorClass::Ambiguous;
         match self.retries.advise(error.class, error.retry_after) {
-            Advice::Again(delay) => self.again(&error, Request::Create, delay),
+            Advice::Again(delay) => self.again(error, Request::Create, delay),
             Advice::Look(delay) => {
                 self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
-                self.again(&error, Request::Find, delay)
+                self.again(error, Request::Find, delay)
             }
             Advice::GiveUp { .. } => {
-                let turn = self.fail(&error);
+                let turn = self.fail(error);
                 // Refused without effect, and never asked in a way that might have had one: the promise is void.
                 if self.maybe_made {
                     turn

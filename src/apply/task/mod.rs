@@ -149,7 +149,7 @@ impl<'a> Task<'a> {
                     None => self.settle(now).delayed(self.kind.wait().first).after(entries),
                 }
             }
-            (Phase::Making, Answer::Created(Err(error))) => self.create_failed(error, now),
+            (Phase::Making, Answer::Created(Err(error))) => self.create_failed(&error, now),
             (Phase::Finding { .. }, Answer::Found(Ok(Some(id)))) => self.found(&id, now),
             (Phase::Finding { until }, Answer::Found(Ok(None))) => self.not_found(until, now),
             (Phase::Settling { since, seen, rounds }, Answer::Read(Ok(live))) => match live {
@@ -178,9 +178,9 @@ impl<'a> Task<'a> {
             }
             (Phase::Going { since }, Answer::Read(Ok(live))) => self.going(since, live.as_ref(), now),
             (Phase::Adopting, Answer::Read(Ok(live))) => self.adopt(live),
-            (_, Answer::Read(Err(error)) | Answer::Updated(Err(error))) => self.retry(error, Request::Read),
-            (_, Answer::Found(Err(error))) => self.retry(error, Request::Find),
-            (_, Answer::Deleted(Err(error))) => self.retry(error, Request::Delete),
+            (_, Answer::Read(Err(error)) | Answer::Updated(Err(error))) => self.retry(&error, Request::Read),
+            (_, Answer::Found(Err(error))) => self.retry(&error, Request::Find),
+            (_, Answer::Deleted(Err(error))) => self.retry(&error, Request::Delete),
             (_, Answer::Created(_) | Answer::Found(_) | Answer::Updated(_) | Answer::Deleted(_) | Answer::Read(_)) => {
                 self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked"))
             }
@@ -215,10 +215,10 @@ impl<'a> Task<'a> {
         if masked == self.desired_value { self.desired.clone() } else { Document::of(&masked).ok() }
     }
 
-    fn retry(&mut self, error: ProviderError, request: Request) -> Turn {
+    fn retry(&mut self, error: &ProviderError, request: Request) -> Turn {
         match self.retries.advise(error.class, error.retry_after) {
-            Advice::Again(delay) | Advice::Look(delay) => self.again(&error, request, delay),
-            Advice::GiveUp { .. } => self.fail(&error),
+            Advice::Again(delay) | Advice::Look(delay) => self.again(error, request, delay),
+            Advice::GiveUp { .. } => self.fail(error),
         }
     }
 

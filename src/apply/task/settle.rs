@@ -13,6 +13,9 @@ use crate::state::{Entry, Intent, Operation};
 use super::turn::{Next, Request, Turn};
 use super::{MOST_ROUNDS, Phase, Task, describe, elapsed, without_goal};
 
+/// How long a new object may stay invisible (DOMAIN 1.2).
+const NOT_YET: Duration = Duration::from_mins(2);
+
 impl Task<'_> {
     pub(super) fn begin_adopt(&mut self, now: Timestamp) -> Turn {
         self.prior = None;
@@ -35,7 +38,7 @@ impl Task<'_> {
         } else {
             ProviderError::new(ErrorClass::NotYet, self.kind.name(), "it is not visible yet")
         };
-        if seen || elapsed(since, now) > self.kind.wait().ceiling.max(Duration::from_secs(120)) {
+        if seen || elapsed(since, now) > self.kind.wait().ceiling.max(NOT_YET) {
             return self.fail(&error);
         }
         match self.retries.advise(error.class, None) {
