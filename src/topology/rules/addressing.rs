@@ -14,6 +14,9 @@ use crate::topology::carve::{SMALLEST_SUBNET, carve};
 use crate::topology::resolved::{Network, NetworkName};
 use crate::topology::schema::{Azs, IpFamily, Nat, Scheme};
 
+/// A private subnet with fewer usable addresses is warned of: four m6i.large nodes full of pods (29 each).
+const FEW_ADDRESSES: usize = 116;
+
 /// RFC 1918 and RFC 6598: what AWS advises for a VPC.
 const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
 
@@ -110,15 +113,17 @@ fn vpc(network: &Network, private: &[Ipv4Net], diagnostics: &mut Vec<Diagnostic>
             diagnostics.push(found.help(format!("use a /{} or larger", error.needed_prefix)));
         }
         Ok(carved) => {
-            if carved.private.first().is_some_and(|subnet| subnet.prefix_len() >= SMALLEST_SUBNET) {
+            // AWS keeps five addresses of each subnet for itself.
+            let usable = carved.private.first().map_or(0, |subnet| subnet.hosts().count().saturating_sub(3));
+            if usable < FEW_ADDRESSES {
                 diagnostics.push(
                     Diagnostic::warning(
                         SMALL_SUBNETS,
-                        format!("the private subnets of {} hold 11 addresses each", network.name),
+                        format!("the private subnets of {} hold {usable} addresses each", network.name),
                     )
                     .at(at)
-                    .note("every node and pod takes one, and EKS recommends at least 16 for itself")
-                    .help("use a larger range, such as a /16"),
+                    .note("every node, pod and control plane interface takes one")
+                    .help("use a larger range, such as a /16: ranges of networks that are not routed to each other may overlap"),
                 );
             }
         }
@@ -204,19 +209,34 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
             groups_of.entry(*name).or_default().push(n);
         }
     }
+    let routed_to = |own: &Network| -> Vec<&Network> {
+        let groups = groups_of.get(&own.name).into_iter().flatten().filter_map(|n| routed.groups.get(*n));
+        let names = groups.flat_map(|(_, members)| members.iter());
+        names
+            .filter(|name| ***name != own.name)
+            .filter_map(|name| checked.topology.networks.get(name.as_str()))
+            .collect()
+    };
     for cluster in checked.clusters().filter(|c| c.ip_family == IpFamily::Ipv4 && c.existing.is_none()) {
         let Some(own) = checked.topology.network_of(cluster) else { continue };
         let at = cluster_at(cluster.name.as_str(), "service_cidr");
         let Some(range) = cluster.service_cidr else {
-            if defaults.iter().all(|default| overlap(*default, own.cidr)) {
+            // EKS avoids the cluster's own VPC, and knows nothing of what that VPC is routed to.
+            let mut choices = defaults.iter().filter(|choice| !overlap(**choice, own.cidr));
+            let hit = choices.find_map(|choice| {
+                let peer = routed_to(own).into_iter().find(|peer| overlap(peer.cidr, *choice))?;
+                Some((choice, peer))
+            });
+            if let Some((choice, peer)) = hit {
                 diagnostics.push(
-                    Diagnostic::error(NO_SERVICE_CIDR, format!("EKS finds no range for {}'s services", cluster.name))
-                        .at(AttrPath::keys(&["clusters", cluster.name.as_str()]))
-                        .related(
-                            value(network_at(own.name.as_str(), "cidr")),
-                            "overlaps 10.100.0.0/16 and 172.20.0.0/16",
-                        )
-                        .help("give one, for example `service_cidr = \"192.168.0.0/20\"`"),
+                    Diagnostic::error(
+                        NO_SERVICE_CIDR,
+                        format!("EKS may give {}'s services {choice}, which network {} uses", cluster.name, peer.name),
+                    )
+                    .at_key(AttrPath::keys(&["clusters", cluster.name.as_str()]))
+                    .related(value(network_at(peer.name.as_str(), "cidr")), format!("routed to {}", own.name))
+                    .note("without `service_cidr`, EKS chooses 10.100.0.0/16 or 172.20.0.0/16, whichever its own VPC does not use")
+                    .help("give it a range, for example `service_cidr = \"192.168.0.0/20\"`"),
                 );
             }
             continue;
@@ -239,14 +259,7 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
                     .help("EKS takes service ranges inside 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16"),
             );
         }
-        let routed_members = groups_of.get(&own.name).into_iter().flatten().filter_map(|n| routed.groups.get(*n));
-        let mut reachable: BTreeSet<&NetworkName> =
-            routed_members.flat_map(|(_, members)| members.iter().copied()).collect();
-        reachable.insert(&own.name);
-        let hit = reachable
-            .iter()
-            .filter_map(|name| checked.topology.networks.get(name.as_str()))
-            .find(|network| overlap(network.cidr, range));
+        let hit = std::iter::once(own).chain(routed_to(own)).find(|network| overlap(network.cidr, range));
         if let Some(network) = hit {
             diagnostics.push(
                 Diagnostic::error(

@@ -117,10 +117,13 @@ fn nodes(checked: &Checked<'_>, cluster: &Cluster, diagnostics: &mut Vec<Diagnos
         );
     } else if nodes.min < 2 && nodes.min <= nodes.max {
         diagnostics.push(
-            Diagnostic::warning(SINGLE_REPLICA, format!("{} may run on {} nodes", cluster.name, nodes.min))
-                .at(min_at())
-                .note("istiod and the gateways run two pods each, on different nodes where there are two")
-                .help("write `min = 2`, the default"),
+            Diagnostic::warning(
+                SINGLE_REPLICA,
+                format!("{} may run on {} node{}", cluster.name, nodes.min, if nodes.min == 1 { "" } else { "s" }),
+            )
+            .at(min_at())
+            .note("istiod and the gateways run two pods each, on different nodes where there are two")
+            .help("write `min = 2`, the default"),
         );
     }
     if nodes.instance_types.is_empty() {
