@@ -315,3 +315,6 @@ impl Intent {
         Self { operation, token: String::new(), started, record: None }
     }
 }
+
+#[cfg(test)]
+mod tests;
