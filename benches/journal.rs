@@ -4,6 +4,9 @@
 //! a table: times of single appends (one write and one fsync each) for groups of several sizes, then saves and
 //! loads of large states with what the process needed at its largest.
 
+#![expect(clippy::print_stdout, reason = "the table is what a benchmark is for")]
+#![expect(clippy::cast_precision_loss, reason = "counts and sizes are far below 2^52")]
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -127,7 +130,7 @@ fn adopted(n: usize) -> Outcome<Entry> {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark measures real time")]
 fn timed<T>(run: impl FnOnce() -> T) -> (Duration, T) {
     let start = std::time::Instant::now();
     let result = run();

@@ -9,9 +9,14 @@ use crate::state::testing::{create, created, describe, promise, ready};
 
 const LINEAGE: &str = "0123456789abcdef0123456789abcdef";
 
+/// A directory that is removed at the end; in memory where that is possible, because these tests fsync thousands of times.
+fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A directory for states, inside one that is removed at the end.
 fn scratch() -> (tempfile::TempDir, PathBuf) {
-    let temporary = tempfile::tempdir().unwrap();
+    let temporary = temporary();
     let directory = temporary.path().join("state");
     (temporary, directory)
 }
@@ -480,7 +485,7 @@ fn child(shell: &str, test: &str, directory: &Path) -> (Child, BufReader<ChildSt
 
 #[test]
 fn a_second_writer_is_told_who_the_first_is_and_a_dead_one_is_taken_over() {
-    let temporary = tempfile::tempdir().unwrap();
+    let temporary = temporary();
     let directory = temporary.path().join("state");
     let (mut child, output) = child("", "child_holds_the_lock", temporary.path());
     assert!(output.lines().map_while(Result::ok).any(|line| line.contains("the lock is held")));
@@ -516,7 +521,7 @@ fn child_holds_the_lock() {
 
 #[test]
 fn a_write_that_the_system_cuts_short_loses_nothing_that_was_acknowledged() {
-    let temporary = tempfile::tempdir().unwrap();
+    let temporary = temporary();
     let (mut child, output) = child("trap '' XFSZ; ulimit -f 8;", "child_writes_until_it_may_not", temporary.path());
     let lines: Vec<String> = output.lines().map_while(Result::ok).collect();
     assert!(child.wait().unwrap().success(), "{lines:?}");
