@@ -378,6 +378,25 @@ fn the_history_keeps_the_newest() {
 }
 
 #[test]
+fn a_state_born_where_another_was_deleted_leaves_its_snapshots_alone() {
+    let (_temporary, directory) = scratch();
+    three_serials(&directory);
+    for name in ["demo.json", "demo.journal"] {
+        fs::remove_file(directory.join(name)).unwrap();
+    }
+    assert!(Store::read(&directory, "demo").unwrap().is_none());
+    let birth = Birth { lineage: Some("another".to_owned()), ..Birth::default() };
+    let opening = Opening { birth, ..Opening::new("meshplan apply", Timestamp::UNIX_EPOCH) };
+    let mut store = Store::open(&directory, "demo", opening).unwrap();
+    assert_eq!(store.state().serial, 0);
+    store.append(&create("aws.vpc/z", "vpc-9")).unwrap();
+    assert_eq!(store.state().serial, 4, "serial 3 is that of the last snapshot and its journal");
+    store.save().unwrap();
+    assert_eq!(snapshot(&directory, "demo", 3).unwrap().lineage, LINEAGE);
+    assert_eq!(snapshot(&directory, "demo", 4).unwrap().lineage, "another");
+}
+
+#[test]
 fn a_snapshot_is_not_the_file_in_use() {
     let (_temporary, directory) = scratch();
     three_serials(&directory);
@@ -517,6 +536,44 @@ fn child_holds_the_lock() {
     println!("the lock is held");
     // Until it is killed, or whoever started it is gone.
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_process_killed_anywhere_loses_nothing_that_was_acknowledged() {
+    let temporary = temporary();
+    let mut acknowledged = 0;
+    for kill in 0..8 {
+        // The pipe stays open: a child that cannot print would end well, and give its lock back.
+        let (mut child, mut output) = child("", "child_writes_until_it_is_killed", temporary.path());
+        let lines =
+            (&mut output).lines().map_while(Result::ok).filter_map(|line| line.strip_prefix("done ")?.parse().ok());
+        let last: Option<usize> = lines.take(kill * 3 + 1).last();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged = acknowledged.max(last.unwrap());
+        let store = open(&temporary.path().join("state")).unwrap();
+        assert!(matches!(store.notes(), [Note::TakenOver(_), ..]), "{:?}", store.notes());
+        let found = store.state().records.len();
+        assert!(found >= acknowledged, "{acknowledged} were acknowledged and {found} are there");
+        acknowledged = found;
+    }
+}
+
+#[test]
+#[ignore = "the child of another test"]
+fn child_writes_until_it_is_killed() {
+    if !Path::new(MARKER).exists() {
+        return; // somebody runs all the ignored tests
+    }
+    let mut store = open(Path::new("state")).unwrap();
+    // If whoever started it is gone, printing fails and ends it.
+    for n in store.state().records.len()..100_000 {
+        store.append(&create(&format!("aws.vpc/{n:06}"), "vpc-1")).unwrap();
+        println!("done {}", store.state().records.len());
+        if n % 3 == 0 {
+            store.save().unwrap();
+        }
+    }
 }
 
 #[test]
