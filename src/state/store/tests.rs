@@ -363,6 +363,23 @@ fn an_older_state_in_place_of_a_damaged_one_gets_a_serial_beyond_all() {
 }
 
 #[test]
+fn a_restore_of_the_present_serial_goes_on_without_a_damaged_journal() {
+    let (_temporary, directory) = scratch();
+    three_serials(&directory);
+    let mut store = open(&directory).unwrap();
+    store.append(&[ready("aws.vpc/c")]).unwrap();
+    drop(store);
+    let journal = directory.join("demo.journal");
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[10] ^= 1;
+    put(&journal, &bytes);
+    assert!(matches!(open(&directory), Err(StoreError::JournalDamaged { line: 1, .. })));
+    let store = restore(&directory, "demo", 3, with_fuse(Fuse::never())).unwrap();
+    assert_eq!((store.state().serial, store.state().records.len()), (5, 2));
+    assert_eq!(fs::read(directory.join("demo.history/replaced.journal")).unwrap(), bytes);
+}
+
+#[test]
 fn the_history_keeps_the_newest() {
     let (_temporary, directory) = scratch();
     let mut store = open(&directory).unwrap();
