@@ -1,7 +1,7 @@
 //! Three-way differences: what we last applied decides what is ours, what the cloud says decides what differs,
 //! what is declared decides the goal.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::secret::mask;
 use super::{AttrPath, Segment, Value};
@@ -33,7 +33,7 @@ pub struct FieldRule {
 }
 
 /// What a field change does to its resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Impact {
     /// It is updated in place.
@@ -43,7 +43,7 @@ pub enum Impact {
 }
 
 /// Where a field change comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The declaration changed.
@@ -53,15 +53,15 @@ pub enum Cause {
 }
 
 /// One field's before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Where in the spec.
     pub path: AttrPath,
     /// What is observed; absent when the field is not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What is desired; absent when the field is to be removed, with holes where it is known after apply.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
     /// What it does to the resource.
     pub impact: Impact,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Address;
 
 /// What a run does as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Brings the cloud to the topology.

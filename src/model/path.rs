@@ -1,8 +1,9 @@
 //! A place inside a document: `networks.network1.azs[0]`.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One step into a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,16 +81,65 @@ impl fmt::Display for AttrPath {
                     if n > 0 {
                         f.write_str(".")?;
                     }
-                    if key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:/".contains(&b)) {
+                    if is_bare(key) {
                         f.write_str(key)?;
                     } else {
-                        write!(f, "{key:?}")?;
+                        f.write_str(&serde_json::to_string(key).map_err(|_| fmt::Error)?)?;
                     }
                 }
                 Segment::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a key is written without quotes.
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:/".contains(&b))
+}
+
+/// A text is not an [`AttrPath`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a path (a path reads a.b[0])")]
+pub struct PathError(String);
+
+impl FromStr for AttrPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let fail = || PathError(text.to_owned());
+        let mut segments = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(index) = rest.strip_prefix('[') {
+                let (number, tail) = index.split_once(']').ok_or_else(fail)?;
+                segments.push(Segment::Index(number.parse().map_err(|_| fail())?));
+                rest = tail;
+                continue;
+            }
+            rest = if segments.is_empty() { rest } else { rest.strip_prefix('.').ok_or_else(fail)? };
+            let (key, tail) = if rest.starts_with('"') {
+                let mut texts = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+                let key = texts.next().and_then(Result::ok).ok_or_else(fail)?;
+                (key, &rest[texts.byte_offset()..])
+            } else {
+                let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            };
+            if key.is_empty() && !rest.starts_with('"') {
+                return Err(fail());
+            }
+            segments.push(Segment::Key(key));
+            rest = tail;
+        }
+        Ok(Self(segments))
+    }
+}
+
+impl<'de> Deserialize<'de> for AttrPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -109,5 +159,18 @@ mod tests {
         assert_eq!(path.to_string(), "networks.network1.azs[2]");
         assert_eq!(AttrPath::keys(&["tags", "a.b"]).to_string(), "tags.\"a.b\"");
         assert_eq!(path.parent().unwrap().to_string(), "networks.network1.azs");
+    }
+
+    #[test]
+    fn a_path_parses_back() {
+        for path in [
+            AttrPath::root(),
+            AttrPath::keys(&["a"]).index(0).index(1).key("b"),
+            AttrPath::keys(&["tags", "a.b\"c", "", "[0]"]),
+        ] {
+            assert_eq!(path.to_string().parse::<AttrPath>().unwrap(), path);
+        }
+        assert!("a..b".parse::<AttrPath>().is_err());
+        assert!("a[x]".parse::<AttrPath>().is_err());
     }
 }

@@ -6,4 +6,4 @@ pub mod journal;
 mod record;
 
 pub use journal::{Entry, FoldError};
-pub use record::{Deposed, Durations, IntendedRecord, Intent, Operation, Record, RecordStatus, State};
+pub use record::{Deposed, Durations, FORMAT, IntendedRecord, Intent, Operation, Record, RecordStatus, State};

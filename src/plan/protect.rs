@@ -1,0 +1,69 @@
+//! Protected resources: a plan that deletes or replaces one is refused unless it is allowed by name.
+
+use crate::model::{Code, Diagnostic};
+use crate::resource::KindRules;
+use crate::state::State;
+
+use super::model::{Action, Change};
+use super::planner::Inputs;
+
+/// Adds an error for each protected resource that would go.
+pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagnostics: &mut Vec<Diagnostic>) {
+    if inputs.scope.destroy {
+        return;
+    }
+    for change in changes {
+        let goes = match change.action {
+            Action::Delete => "deletes",
+            Action::Replace => "replaces",
+            Action::NoOp | Action::Create | Action::Update | Action::Forget | Action::Adopt | Action::Wait => continue,
+        };
+        let by_kind = inputs.rules.kind(change.address.kind()).is_some_and(KindRules::protected);
+        let by_record = state.records.get(&change.address).is_some_and(|record| record.protected);
+        if !(by_kind || by_record) || inputs.scope.allow_replace.contains(&change.address) {
+            continue;
+        }
+        let blast = blast_radius(change, changes);
+        let mut finding = Diagnostic::error(
+            Code("protected"),
+            format!("this plan {goes} {}, which is protected ({})", change.address, change.reason),
+        )
+        .note(match blast.len() {
+            0 => "nothing else goes with it".to_owned(),
+            1 => format!("1 resource goes with it: {}", blast[0]),
+            n => {
+                format!("{n} resources go with it: {}{}", blast[..n.min(5)].join(", "), if n > 5 { ", …" } else { "" })
+            }
+        })
+        .help(format!("allow it with `--allow-replace {}`", change.address));
+        if let Some(declaration) = inputs
+            .declarations
+            .binary_search_by(|d| d.address.cmp(&change.address))
+            .ok()
+            .map(|n| &inputs.declarations[n])
+        {
+            finding = finding.at(declaration.origin.clone());
+        }
+        diagnostics.push(finding);
+    }
+}
+
+/// Everything that goes because it stands on `change`: its dependents, at any distance, that go too.
+fn blast_radius(change: &Change, changes: &[Change]) -> Vec<String> {
+    let mut reached = vec![&change.address];
+    let mut next = 0;
+    while let Some(&address) = reached.get(next) {
+        next += 1;
+        for other in changes {
+            if matches!(other.action, Action::Delete | Action::Replace)
+                && other.requirements.contains(address)
+                && !reached.contains(&&other.address)
+            {
+                reached.push(&other.address);
+            }
+        }
+    }
+    let mut names: Vec<String> = reached[1..].iter().map(ToString::to_string).collect();
+    names.sort_unstable();
+    names
+}
