@@ -108,7 +108,7 @@ fn unanswered<E>(operation: &'static str, effect: Effect, error: &SdkError<E>) -
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    if sources(error).any(<(dyn Error + 'static)>::is::<CredentialsError>) {
+    if sources(error).any(<dyn Error + 'static>::is::<CredentialsError>) {
         return ProviderError::new(
             ErrorClass::Denied,
             operation,

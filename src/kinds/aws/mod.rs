@@ -4,7 +4,7 @@ pub mod client;
 pub mod egress_only_internet_gateway;
 pub mod eip;
 mod error;
-//pub mod existing_network;
+pub mod existing_network;
 pub mod internet_gateway;
 mod live;
 pub mod nat_gateway;

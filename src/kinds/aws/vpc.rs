@@ -259,13 +259,17 @@ async fn attribute(client: &Ec2, id: &str, attribute: VpcAttributeName) -> Resul
     }))
 }
 
+/// Whether the resolver is on, and whether hosts get names; `None` if there is no such VPC.
+pub(super) async fn dns_attributes(client: &Ec2, id: &str) -> Result<Option<(bool, bool)>, ProviderError> {
+    let Some(support) = attribute(client, id, VpcAttributeName::EnableDnsSupport).await? else { return Ok(None) };
+    let hostnames = attribute(client, id, VpcAttributeName::EnableDnsHostnames).await?;
+    Ok(hostnames.map(|hostnames| (support, hostnames)))
+}
+
 /// `None` if the VPC went away between two requests.
 async fn project(client: &Ec2, vpc: aws_sdk_ec2::types::Vpc) -> Result<Option<Live<Spec, Outputs>>, ProviderError> {
     let id = vpc.vpc_id().unwrap_or_default();
-    let Some(dns_support) = attribute(client, id, VpcAttributeName::EnableDnsSupport).await? else { return Ok(None) };
-    let Some(dns_hostnames) = attribute(client, id, VpcAttributeName::EnableDnsHostnames).await? else {
-        return Ok(None);
-    };
+    let Some((dns_support, dns_hostnames)) = dns_attributes(client, id).await? else { return Ok(None) };
     let cidr = vpc.cidr_block().unwrap_or_default();
     let cidr = cidr.parse().map_err(|_| {
         ProviderError::bug("ec2:DescribeVpcs", format!("the block `{cidr}` of {id} is not an IPv4 block"))
