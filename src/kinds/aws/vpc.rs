@@ -1,4 +1,6 @@
 //! `aws.vpc`: a VPC with its DNS attributes and its Amazon-provided IPv6 block.
+//!
+//! Whether a VPC is protected is said by its declaration (`networks.X.protect`), so the kind does not say it too.
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcIpv6CidrBlockAssociation};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -77,10 +79,6 @@ impl KindRules for Vpc {
 
     fn wait(&self) -> WaitPolicy {
         WaitPolicy::new(1_000, 1_000, 300)
-    }
-
-    fn protected(&self) -> bool {
-        true
     }
 
     fn check(&self, spec: &Value) -> Vec<FieldError> {
