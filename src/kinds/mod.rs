@@ -11,7 +11,7 @@ use crate::resource::{DynKind, Registry};
 pub static KINDS: &[&dyn DynKind] = &[
     &aws::egress_only_internet_gateway::EgressOnlyInternetGateway,
     &aws::eip::Eip,
-    &aws::existing_networkaws::existing_network::ExistingNetwork,
+    &aws::existing_network::ExistingNetwork,
     &aws::internet_gateway::InternetGateway,
     &aws::nat_gateway::NatGateway,
     &aws::route::Route,
