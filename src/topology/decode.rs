@@ -107,11 +107,11 @@ impl Problem {
                     .at(path)
                     .label(format!("expected {expected}"))
             }
-            Self::UnknownWord { word, known, is_key } => {
-                let name = if is_key { path.parent().unwrap_or_default() } else { path.clone() };
-                let found = Diagnostic::error(INVALID_VALUE, format!("`{}` cannot be `{word}`", last_key(&name)));
-                let found = if is_key { found.at_key(path) } else { found.at(path) };
-                let found = found.label("not one of its values");
+            // The words of a table's keys are its keys.
+            Self::UnknownWord { word, known, is_key: true } => Self::UnknownKey { key: word, known }.explain(path),
+            Self::UnknownWord { word, known, is_key: false } => {
+                let message = format!("`{}` cannot be `{word}`", last_key(&path));
+                let found = Diagnostic::error(INVALID_VALUE, message).at(path).label("not one of its values");
                 let found = match did_you_mean(&word, known.iter().copied()) {
                     Some(near) => found.help(format!("did you mean `{near}`?")),
                     None => found,
@@ -190,7 +190,7 @@ fn expected(expected: &dyn Expected) -> String {
     match text.as_str() {
         "u8" => "a whole number from 0 to 255".to_owned(),
         "u16" => "a whole number from 0 to 65535".to_owned(),
-        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "u32" => "a whole number".to_owned(),
         "a sequence" => "an array".to_owned(),
         "a map" => "a table".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
@@ -234,7 +234,7 @@ impl de::Error for DecodeError {
     }
 
     fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Self::custom(format_args!("{} is not {}", describe(&found), expected(wanted)))
+        Self::invalid_type(found, wanted)
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
@@ -320,9 +320,9 @@ impl<'de> Deserializer<'de> for Input<'_, '_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.value {
-            DeValue::Table(entries) => visitor.visit_map(Entries::new(entries, self)),
-            _ => Err(self.mistaken("a table")),
+        match self.value.as_table() {
+            Some(entries) => visitor.visit_map(Entries::new(entries, self)),
+            None => Err(self.mistaken("a table")),
         }
     }
 
@@ -341,9 +341,9 @@ impl<'de> Deserializer<'de> for Input<'_, '_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        match self.value {
-            DeValue::String(text) => visitor.visit_enum(Word(text)),
-            _ => Err(self.mistaken(&list(words))),
+        match self.value.as_str() {
+            Some(word) => visitor.visit_enum(Word(word)),
+            None => Err(self.mistaken(&list(words))),
         }
     }
 
@@ -391,14 +391,14 @@ impl<'de> VariantAccess<'de> for Word<'_> {
 }
 
 struct Entries<'a, 'i> {
-    entries: toml::map::Iter<'a, Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>>,
+    rest: toml::map::Iter<'a, Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>>,
     table: Input<'a, 'i>,
     pending: Cell<Option<(&'a str, &'a DeValue<'i>)>>,
 }
 
 impl<'a, 'i> Entries<'a, 'i> {
     fn new(entries: &'a DeTable<'i>, table: Input<'a, 'i>) -> Self {
-        Self { entries: entries.iter(), table, pending: Cell::new(None) }
+        Self { rest: entries.iter(), table, pending: Cell::new(None) }
     }
 }
 
@@ -407,7 +407,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let table = self.table;
-        for (key, value) in self.entries.by_ref() {
+        for (key, value) in self.rest.by_ref() {
             let key = key.get_ref().as_ref();
             if !table.set_aside.is_empty() && table.set_aside.contains(&table.entry(key).path()) {
                 continue;

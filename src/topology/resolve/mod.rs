@@ -17,7 +17,8 @@ use super::schema::{
     IstioVersion, KubernetesVersion, NetworkTable, NodeMode, NodesTable, Region, Release, ReleaseTable, Sources,
     Values,
 };
-use crate::model::{Address, AttrPath, Diagnostic};
+use crate::model::diagnostic::did_you_mean;
+use crate::model::{Address, AttrPath, Diagnostic, Segment};
 
 /// The Istio release of a topology that names none.
 pub const DEFAULT_ISTIO: IstioVersion = IstioVersion { major: 1, minor: 31, patch: 0 };
@@ -123,7 +124,13 @@ impl Required<'_> {
                 .set_aside
                 .iter()
                 .any(|path| path.segments().starts_with(at.segments()) || at.segments().starts_with(path.segments()));
-            if !mistaken {
+            // A key that was meant to be this one has been reported with its right name.
+            let misspelt = self.set_aside.iter().any(|path| {
+                path.segments().starts_with(table.segments())
+                    && matches!(path.segments().get(table.segments().len()..), Some([Segment::Key(written)])
+                        if did_you_mean(written, [key]).is_some())
+            });
+            if !mistaken && !misspelt {
                 self.diagnostics.push(
                     Diagnostic::error(MISSING_KEY, format!("`{table}` needs the key `{key}`"))
                         .at(table.clone())
@@ -156,10 +163,9 @@ fn network(
     let at = AttrPath::keys(&["networks", name]);
     let cidr = required.take(table.cidr, &at, "cidr", "cidr = \"10.1.0.0/16\"");
     let region = table.region.as_ref().or(default_region).cloned();
-    // A mistaken `mesh.region` is reported there, once, and not again at each network.
-    let mesh_region = AttrPath::keys(&["mesh", "region"]);
-    let region = if required.set_aside.contains(&mesh_region) || required.set_aside.contains(&AttrPath::keys(&["mesh"]))
-    {
+    // A mistake in `[mesh]` is reported there, once, and not again at each network that takes its region from it.
+    let mesh = AttrPath::keys(&["mesh"]);
+    let region = if required.set_aside.iter().any(|path| path.segments().starts_with(mesh.segments())) {
         region
     } else {
         required.take(region, &at, "region", "region = \"us-west-2\"` here, or `mesh.region = \"us-west-2\"")

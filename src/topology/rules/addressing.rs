@@ -89,7 +89,7 @@ fn vpc(network: &Network, private: &[Ipv4Net], diagnostics: &mut Vec<Diagnostic>
         diagnostics.push(
             Diagnostic::warning(CIDR_NOT_PRIVATE, format!("`{cidr}` has public addresses"))
                 .at(at.clone())
-                .note("pods in it cannot reach the real owner of these addresses, and EKS refuses some of them")
+                .note("pods in it cannot reach the real owners of these addresses")
                 .help("choose a range of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"),
         );
     }
@@ -231,7 +231,7 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
                 diagnostics.push(
                     Diagnostic::error(
                         NO_SERVICE_CIDR,
-                        format!("EKS may give {}'s services {choice}, which network {} uses", cluster.name, peer.name),
+                        format!("EKS may give {}'s services {choice}, which network `{}` uses", cluster.name, peer.name),
                     )
                     .at_key(AttrPath::keys(&["clusters", cluster.name.as_str()]))
                     .related(value(network_at(peer.name.as_str(), "cidr")), format!("routed to {}", own.name))
@@ -264,7 +264,7 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
             diagnostics.push(
                 Diagnostic::error(
                     SERVICE_CIDR,
-                    format!("{}'s services overlap network {}, which its pods can reach", cluster.name, network.name),
+                    format!("{}'s services overlap network `{}`, which its pods can reach", cluster.name, network.name),
                 )
                 .at(at)
                 .label(format!("overlaps {}", network.cidr))

@@ -42,7 +42,7 @@ fn tables(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for name in networks.into_iter().flatten().map(|(name, _)| name.as_str()) {
         if !used.contains(name) && !mistaken {
             diagnostics.push(
-                Diagnostic::warning(UNUSED_NETWORK, format!("network {name} has no cluster"))
+                Diagnostic::warning(UNUSED_NETWORK, format!("network `{name}` has no cluster"))
                     .at_key(AttrPath::keys(&["networks", name]))
                     .note("it is built all the same, with its NAT gateways, which cost by the hour")
                     .help(format!("put a cluster into it with `network = \"{name}\"`, or remove it")),
@@ -76,13 +76,13 @@ fn clusters(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     .label("no such network");
             diagnostics.push(unknown(found, network, networks.clone(), "networks"));
         }
-        if let Some(primary) = table.primary.as_deref() {
-            if !checked.declares_cluster(primary) {
-                let found = Diagnostic::error(UNKNOWN_CLUSTER, format!("{name}'s primary `{primary}` is not declared"))
-                    .at(cluster_at(name, "primary"))
-                    .label("no such cluster");
-                diagnostics.push(unknown(found, primary, names.clone(), "clusters"));
-            }
+        if let Some(primary) = table.primary.as_deref()
+            && !checked.declares_cluster(primary)
+        {
+            let found = Diagnostic::error(UNKNOWN_CLUSTER, format!("{name}'s primary `{primary}` is not declared"))
+                .at(cluster_at(name, "primary"))
+                .label("no such cluster");
+            diagnostics.push(unknown(found, primary, names.clone(), "clusters"));
         }
         if table.role == Some(Role::Remote) || table.primary.is_some() {
             let key = if table.role == Some(Role::Remote) { "role" } else { "primary" };

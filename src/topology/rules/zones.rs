@@ -37,6 +37,9 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
             }
             continue;
         }
+        if checked.is_mistaken(&at) {
+            continue;
+        }
         count(network, &at, diagnostics);
         if let Azs::Names(names) = &network.azs {
             named(checked, network, names, &at, diagnostics);
