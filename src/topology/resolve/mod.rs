@@ -7,6 +7,7 @@ mod families;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::decode::under;
 use super::resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,
     Ingress, Intermediate, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
@@ -120,15 +121,16 @@ impl Required<'_> {
     fn take<T>(&mut self, value: Option<T>, table: &AttrPath, key: &str, example: &str) -> Option<T> {
         if value.is_none() {
             let at = table.key(key);
-            let mistaken = self
-                .set_aside
-                .iter()
-                .any(|path| path.segments().starts_with(at.segments()) || at.segments().starts_with(path.segments()));
+            let mut around = Some(at.clone());
+            let mut mistaken = under(self.set_aside, &at).next().is_some();
+            while let Some(path) = around.filter(|_| !mistaken) {
+                mistaken = self.set_aside.contains(&path);
+                around = path.parent();
+            }
             // A key that was meant to be this one has been reported with its right name.
-            let misspelt = self.set_aside.iter().any(|path| {
-                path.segments().starts_with(table.segments())
-                    && matches!(path.segments().get(table.segments().len()..), Some([Segment::Key(written)])
-                        if did_you_mean(written, [key]).is_some())
+            let misspelt = under(self.set_aside, table).any(|path| {
+                matches!(path.segments().get(table.segments().len()..), Some([Segment::Key(written)])
+                    if did_you_mean(written, [key]).is_some())
             });
             if !mistaken && !misspelt {
                 self.diagnostics.push(
@@ -165,7 +167,7 @@ fn network(
     let region = table.region.as_ref().or(default_region).cloned();
     // A mistake in `[mesh]` is reported there, once, and not again at each network that takes its region from it.
     let mesh = AttrPath::keys(&["mesh"]);
-    let region = if required.set_aside.iter().any(|path| path.segments().starts_with(mesh.segments())) {
+    let region = if under(required.set_aside, &mesh).next().is_some() {
         region
     } else {
         required.take(region, &at, "region", "region = \"us-west-2\"` here, or `mesh.region = \"us-west-2\"")

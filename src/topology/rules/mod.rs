@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 pub(crate) use codes::{DUPLICATE_KEY, INVALID_MOVE, INVALID_VALUE, MISSING_KEY, TOML_SYNTAX, UNKNOWN_KEY, WRONG_TYPE};
 pub use codes::{RULES, Rule};
 
+use super::decode::under;
 use super::resolved::{Cluster, Network, Topology};
 use super::schema::{ClusterTable, Document, NetworkTable};
 use crate::model::{AttrPath, Diagnostic, Location};
@@ -72,7 +73,7 @@ impl<'a> Checked<'a> {
 
     /// Whether anything at or under a path could not be decoded: what is missing there means nothing.
     fn is_mistaken(&self, path: &AttrPath) -> bool {
-        self.set_aside.iter().any(|mistaken| mistaken.segments().starts_with(path.segments()))
+        under(self.set_aside, path).next().is_some()
     }
 
     fn is_set_aside(&self, path: &[&str]) -> bool {

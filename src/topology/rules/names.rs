@@ -262,7 +262,7 @@ fn existing(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for (name, table) in checked.written.clusters.iter().flatten() {
         let Some(existing) = &table.existing else { continue };
         let at = cluster_at(name, "existing");
-        let mistaken = checked.set_aside.iter().any(|path| path.segments().starts_with(at.segments()));
+        let mistaken = checked.is_mistaken(&at);
         let problem = match (&existing.name, &existing.kubeconfig, &existing.context) {
             _ if mistaken => None,
             (Some(_), Some(_), _) | (Some(_), None, Some(_)) => Some("is both an EKS cluster and one of a kubeconfig"),
