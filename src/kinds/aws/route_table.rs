@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, WaitPolicy,
+    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
+    RemoteId, ResourceKind, Status, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::error::{Absence, Answer};
 use super::live::{in_order, texts};
+use super::subnet;
 use super::tags::{self, Tags};
 use super::vpc::no_id;
 
@@ -124,9 +125,36 @@ impl ResourceKind for RouteTable {
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let answer = client.api().delete_route_table().route_table_id(id.as_str()).send().await;
-        answer.written("ec2:DeleteRouteTable").unless_absent()?;
-        Ok(Deletion::Accepted)
+        match answer.written("ec2:DeleteRouteTable").unless_absent() {
+            Ok(_) => Ok(Deletion::Accepted),
+            Err(error) if error.class == ErrorClass::InUse && drop_dead_association(client, id).await? => {
+                Ok(Deletion::Again)
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Drops an association with a subnet that no longer exists; `false` if there is none.
+///
+/// On AWS an association dies with its subnet. moto 5.2 keeps it, and then never lets the table go. An association
+/// with a subnet that exists is left alone: it may be someone else's.
+async fn drop_dead_association(client: &Ec2, id: &RemoteId) -> Result<bool, ProviderError> {
+    let tables = list(client, tags::ids_filter("route-table-id", texts(std::slice::from_ref(id)))).await?;
+    let associations = subnet::associations(&tables);
+    if associations.is_empty() {
+        return Ok(false);
+    }
+    let wanted = associations.keys().map(|subnet| (*subnet).to_owned()).collect();
+    let alive = subnet::list(client, "subnet-id", wanted).await?;
+    let is_dead = |subnet: &str| !alive.iter().any(|alive| alive.subnet_id() == Some(subnet));
+    let dead = associations.into_iter().find(|(subnet, _)| is_dead(subnet));
+    let Some(dead) = dead.and_then(|(_, association)| association.route_table_association_id()) else {
+        return Ok(false);
+    };
+    let answer = client.api().disassociate_route_table().association_id(dead).send().await;
+    answer.written("ec2:DisassociateRouteTable").unless_absent()?;
+    Ok(true)
 }
 
 /// The route tables that pass a filter, with their routes and associations.

@@ -165,7 +165,12 @@ impl ResourceKind for Subnet {
         if subnets.is_empty() {
             return Ok(in_order(ids, []));
         }
-        let tables = route_table::list(client, tags::ids_filter("association.subnet-id", texts(ids))).await?;
+        // By VPC and not by `association.subnet-id`: moto 5.2 answers that filter only for one value, or for all of a
+        // table's subnets.
+        let mut vpcs: Vec<String> = subnets.iter().filter_map(|subnet| subnet.vpc_id.clone()).collect();
+        vpcs.sort_unstable();
+        vpcs.dedup();
+        let tables = route_table::list(client, tags::ids_filter("vpc-id", vpcs)).await?;
         let associations = associations(&tables);
         let mut found = Vec::with_capacity(subnets.len());
         for subnet in &subnets {
