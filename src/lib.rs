@@ -10,3 +10,4 @@ pub mod resource;
 pub mod sandbox;
 pub mod state;
 pub mod topology;
+pub mod ui;

@@ -5,12 +5,14 @@
 //! and decides nothing.
 
 pub mod decide;
+mod declared;
 mod model;
 mod only;
 mod outlook;
 mod planner;
 mod protect;
 mod steps;
+mod undeclared;
 
 pub use model::{
     Action, Change, Estimate, FORMAT_VERSION, Goal, Move, Observation, Observed, Plan, Reason, Step, StepId, Summary,

@@ -16,15 +16,9 @@ use serde::de::{
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::rules::{INVALID_VALUE, UNKNOWN_KEY, WRONG_TYPE};
 use crate::model::diagnostic::did_you_mean;
-use crate::model::{AttrPath, Code, Diagnostic, Segment};
-
-/// A key that no table of this kind has.
-pub(crate) const UNKNOWN_KEY: Code = Code("unknown-key");
-/// A value of another type than its key takes.
-pub(crate) const WRONG_TYPE: Code = Code("wrong-type");
-/// A value of the right type that does not say anything its key can mean.
-pub(crate) const INVALID_VALUE: Code = Code("invalid-value");
+use crate::model::{AttrPath, Diagnostic, Segment};
 
 /// How many mistakes one value may have before the rest of it is given up: each costs one more decoding of it.
 const MAX_MISTAKES: usize = 200;

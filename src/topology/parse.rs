@@ -10,16 +10,10 @@ use toml::de::{DeTable, DeValue};
 use super::decode::{decode, decode_entries};
 use super::resolve::resolve;
 use super::resolved::Topology;
+use super::rules::{DUPLICATE_KEY, TOML_SYNTAX};
 use super::schema::Document;
 use super::{SpanTable, rules};
-use crate::model::{AttrPath, Code, Diagnostic, Location};
-
-/// The text is not TOML.
-pub(crate) const TOML_SYNTAX: Code = Code("toml-syntax");
-/// A key or table is written twice.
-pub(crate) const DUPLICATE_KEY: Code = Code("duplicate-key");
-/// The text is longer than any topology.
-pub(crate) const FILE_TOO_LARGE: Code = Code("file-too-large");
+use crate::model::{AttrPath, Diagnostic, Location};
 
 /// A topology of 100,000 resources is a third of a megabyte; this is a wrong file, and reading on costs memory.
 const MAX_BYTES: usize = 64 << 20;
@@ -55,7 +49,7 @@ impl Parsed {
 pub fn parse(text: &str) -> Parsed {
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} MiB, more than any topology", text.len() >> 20);
-        let found = Diagnostic::error(FILE_TOO_LARGE, message).help("is this the right file?");
+        let found = Diagnostic::error(TOML_SYNTAX, message).help("is this the right file?");
         return Parsed { topology: None, diagnostics: vec![found], spans: SpanTable::default() };
     }
     let (table, errors) = DeTable::parse_recoverable(text);

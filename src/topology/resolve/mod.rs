@@ -11,17 +11,13 @@ use super::resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,
     Ingress, Intermediate, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
 };
+use super::rules::{INVALID_MOVE, MISSING_KEY};
 use super::schema::{
     Azs, CaTable, ClusterTable, Document, DurationText, ExistingClusterTable, HelmTables, IpAddressType, IpFamily,
     IstioVersion, KubernetesVersion, NetworkTable, NodeMode, NodesTable, Region, Release, ReleaseTable, Sources,
     Values,
 };
-use crate::model::{Address, AttrPath, Code, Diagnostic};
-
-/// A key that must be written is not.
-pub(crate) const MISSING_KEY: Code = Code("missing-key");
-/// A `[[moved]]` entry that names no address.
-pub(crate) const INVALID_MOVE: Code = Code("invalid-move");
+use crate::model::{Address, AttrPath, Diagnostic};
 
 /// The Istio release of a topology that names none.
 pub const DEFAULT_ISTIO: IstioVersion = IstioVersion { major: 1, minor: 31, patch: 0 };
