@@ -16,7 +16,7 @@ use crate::model::diff::{FieldChange, ThreeWay, diff, mask_sensitive};
 use crate::model::event::{Event, StepKind};
 use crate::model::{Document, Value};
 use crate::plan::{Change, Reason};
-use crate::resource::{Deletion, DynKind, Ownership, ProviderError, RemoteId};
+use crate::resource::{Deletion, DynKind, Ownership, ProviderError, RemoteId, Status};
 use crate::state::{Entry, Operation, State};
 
 use super::report::{Failure, help, is_retry_safe};
@@ -141,13 +141,13 @@ impl<'a> Task<'a> {
             (Phase::Making, Answer::Created(Ok(created))) => {
                 self.retries.reset();
                 let entries = vec![self.created(&created.id)];
-                match created.live {
-                    Some(live) => {
-                        self.phase = Phase::Settling { since: now, seen: true, rounds: 0 };
-                        self.settled(&live, now).after(entries)
-                    }
-                    None => self.settle(now).delayed(self.kind.wait().first).after(entries),
-                }
+                let Some(live) = created.live else {
+                    return self.settle(now).delayed(self.kind.wait().first).after(entries);
+                };
+                // Only a read proves that it can be read: the answer of the create does not.
+                self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
+                let turn = self.settled(&live, now).after(entries);
+                if matches!(live.status, Status::Pending(_)) { turn.delayed(self.kind.wait().first) } else { turn }
             }
             (Phase::Making, Answer::Created(Err(error))) => self.create_failed(&error, now),
             (Phase::Finding { .. }, Answer::Found(Ok(Some(id)))) => self.found(&id, now),
@@ -160,9 +160,9 @@ impl<'a> Task<'a> {
                 }
                 None => self.invisible(since, seen, now),
             },
-            (Phase::Settling { since, rounds, .. }, Answer::Updated(Ok(()))) => {
+            (Phase::Settling { since, seen, rounds }, Answer::Updated(Ok(()))) => {
                 self.retries.reset();
-                self.phase = Phase::Settling { since, seen: true, rounds: rounds + 1 };
+                self.phase = Phase::Settling { since, seen, rounds: rounds + 1 };
                 Turn::request(Request::Read)
             }
             (Phase::Checking, Answer::Read(Ok(live))) => self.checked(live, now),

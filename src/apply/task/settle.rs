@@ -31,17 +31,17 @@ impl Task<'_> {
         Turn::request(Request::Read)
     }
 
-    /// It cannot be read: not yet visible, or gone.
+    /// It cannot be read: not visible yet, for a moment not visible again, or gone.
     pub(super) fn invisible(&mut self, since: Timestamp, seen: bool, now: Timestamp) -> Turn {
         let error = if seen {
             ProviderError::new(ErrorClass::Conflict, self.kind.name(), "it was there and is gone: someone deleted it")
         } else {
-            ProviderError::new(ErrorClass::NotYet, self.kind.name(), "it is not visible yet")
+            ProviderError::new(ErrorClass::NotYet, self.kind.name(), "it did not become visible")
         };
-        if seen || elapsed(since, now) > self.kind.wait().ceiling.max(NOT_YET) {
+        if elapsed(since, now) > self.kind.wait().ceiling.max(NOT_YET) {
             return self.fail(&error);
         }
-        match self.retries.advise(error.class, None) {
+        match self.retries.advise(ErrorClass::NotYet, None) {
             Advice::Again(delay) | Advice::Look(delay) => {
                 Turn::request(Request::Read).delayed(delay.min(self.kind.wait().interval))
             }
