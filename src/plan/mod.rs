@@ -10,6 +10,7 @@ mod only;
 mod outlook;
 mod planner;
 mod protect;
+pub mod render;
 mod steps;
 
 pub use model::{

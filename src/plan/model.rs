@@ -95,10 +95,10 @@ pub struct Change {
     /// Why.
     pub reason: Reason,
     /// Which fields, for an update or a replacement; all of them for a create.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub fields: Vec<FieldChange>,
     /// What was derived by default, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub notes: Vec<String>,
     /// Where it lives.
     pub target: Target,
