@@ -1,7 +1,11 @@
 //! meshplan plans, applies and destroys an Istio mesh that spans several networks and several EKS clusters.
 
+pub mod apply;
 pub mod compile;
 pub mod model;
 pub mod plan;
+pub mod refresh;
 pub mod resource;
+pub mod sandbox;
 pub mod state;
+pub mod topology;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile::Declaration;
-use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff};
+use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
 use crate::model::event::Operation;
 use crate::model::graph::Dag;
 use crate::model::{Address, AttrPath, Code, Diagnostic, Digest, Document, Location, Value};
@@ -328,7 +328,7 @@ impl<'a> Planner<'a> {
         let deposed = facts.record.is_some_and(|record| !record.deposed.is_empty());
         let (action, reason) = match verdict {
             Verdict::NoOp if deposed => (Action::Replace, Reason::Deposed),
-            Verdict::NoOp => return self.up_to_date(facts, live, outputs),
+            Verdict::NoOp => return self.up_to_date(facts, desired, live, outputs),
             Verdict::Refuse => return self.refuse(facts, &failed),
             Verdict::Create(why) => (Action::Create, self.reason(why, facts, &fields, &failed)),
             Verdict::Update if fields.iter().any(|field| field.cause == Cause::Changed) => {
@@ -395,21 +395,36 @@ impl<'a> Planner<'a> {
     }
 
     /// Nothing to do in the cloud; state may still be behind what is so.
-    fn up_to_date(&mut self, facts: &Facts<'_>, live: Option<&LiveDocument>, outputs: Option<Document>) {
+    fn up_to_date(
+        &mut self,
+        facts: &Facts<'_>,
+        desired: &Value,
+        live: Option<&LiveDocument>,
+        outputs: Option<Document>,
+    ) {
         self.no_ops += 1;
-        let (Some(record), Some(outputs)) = (facts.record, outputs) else { return };
-        let spec = live.map_or_else(|| record.spec.clone(), |live| self.masked(facts, live));
+        // An offline plan has seen nothing: it must not vouch for what it did not look at.
+        let (Some(record), Some(outputs), Some(_)) = (facts.record, outputs, live) else { return };
+        // What was applied, not what is there: a field that someone else added never becomes ours.
+        let applied = mask_sensitive(desired, facts.rules.fields(), &self.state.lineage);
+        let spec = if desired.has_unknown() || record.spec.value() == applied {
+            record.spec.clone()
+        } else {
+            Document::of(&applied).unwrap_or_else(|_| record.spec.clone())
+        };
         let depends_on = facts.declaration.requirements();
+        let outputs_moved = record.outputs != outputs && record.outputs.value() != outputs.value();
         let behind = record.declared != facts.declared
             || record.status != RecordStatus::Ready
-            || record.outputs != outputs
+            || outputs_moved
             || record.spec != spec
             || record.depends_on != depends_on
             || record.protected != is_protected(facts)
             || self.state.intents.contains_key(&facts.declaration.address);
-        // An offline plan has seen nothing: it must not vouch for what it did not look at.
-        if behind && live.is_some() {
-            self.outlooks.set(&facts.declaration.address, Outlook::Settled, Some(&outputs));
+        if outputs_moved {
+            self.outlooks.set(&facts.declaration.address, Outlook::Updated(Vec::new()), Some(&outputs));
+        }
+        if behind {
             self.bookkeeping.push(Entry::Ready {
                 address: facts.declaration.address.clone(),
                 spec,
@@ -419,15 +434,6 @@ impl<'a> Planner<'a> {
                 outputs,
                 took: None,
             });
-        }
-    }
-
-    fn masked(&self, facts: &Facts<'_>, live: &LiveDocument) -> Document {
-        let masked = crate::model::diff::mask_sensitive(&live.spec.value(), facts.rules.fields(), &self.state.lineage);
-        if masked == live.spec.value() {
-            live.spec.clone()
-        } else {
-            Document::of(&masked).unwrap_or_else(|_| Document::empty())
         }
     }
 

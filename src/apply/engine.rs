@@ -1,0 +1,580 @@
+//! The loop: it alone owns the ledger, hands out steps, makes requests and takes answers.
+//!
+//! There is no spawn and no lock. A request is a future that returns to the loop; between an answer and the next
+//! request the loop makes the step's entries durable. Everything that is ready at once is taken at once, so that its
+//! entries share one append.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::Timestamp;
+
+use crate::model::event::{Counts, Event, Sink, Stamped, StepKind};
+use crate::model::graph::Dag;
+use crate::model::{Address, Clock, Document};
+use crate::plan::{Action, Change, Plan, Reason, step_graph};
+use crate::resource::{Cloud, ProviderError, Registry, RemoteId};
+use crate::state::Entry;
+
+use super::budget::{Budgets, Key, Verb};
+use super::ledger::{Ledger, LedgerError};
+use super::queue::Queue;
+use super::report::{Failure, Outcome, Skipped};
+use super::resolve::{Outputs, token};
+use super::task::{Answer, Beginning, Next, Request, Task, Turn};
+
+/// How many objects one read asks for: EC2 filters hold 200 values.
+pub(crate) const READ_WIDTH: usize = 100;
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// What was approved.
+    pub plan: &'a Plan,
+    /// The kinds.
+    pub registry: &'a Registry,
+    /// The providers.
+    pub cloud: &'a Cloud,
+    /// The run's clock.
+    pub clock: Arc<dyn Clock>,
+    /// What remembers.
+    pub ledger: &'a mut dyn Ledger,
+    /// Who is told.
+    pub sink: &'a mut dyn Sink,
+    /// Ready when the operator asks to stop.
+    pub interrupt: Pin<Box<dyn Future<Output = ()>>>,
+    /// How many requests each API may get.
+    pub budgets: Budgets,
+}
+
+/// A run could not go on. What was done is in the journal, and the next run takes it from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// An entry could not be made durable.
+    #[error("the run stopped: nothing may happen that is not remembered")]
+    Ledger(#[from] LedgerError),
+    /// The plan's steps do not form a graph.
+    #[error("the plan is damaged: {0}")]
+    Plan(String),
+}
+
+/// Carries out a plan.
+///
+/// # Cancel safety
+/// Dropping the future is what a crash is: everything that happened is in the ledger.
+pub async fn apply(run: Run<'_>) -> Result<Outcome, ApplyError> {
+    Engine::new(run)?.run().await
+}
+
+/// Something that happened.
+enum Wake {
+    /// A delay is over: the task's pending request is due.
+    Due(usize),
+    /// There may be tokens again.
+    Budget,
+    /// Answers to some tasks.
+    Answers(Vec<(usize, Answer)>),
+}
+
+struct Engine<'a> {
+    plan: &'a Plan,
+    registry: &'a Registry,
+    cloud: &'a Cloud,
+    clock: Arc<dyn Clock>,
+    ledger: &'a mut dyn Ledger,
+    sink: &'a mut dyn Sink,
+    interrupt: Pin<Box<dyn Future<Output = ()>>>,
+    budgets: Budgets,
+    dag: Dag,
+    queue: Queue,
+    outputs: Outputs,
+    tasks: BTreeMap<usize, Task<'a>>,
+    /// The next request of each task that has one coming, until it is made.
+    due: BTreeMap<usize, Request>,
+    /// Due requests that wait for a token, the most urgent first.
+    gated: BTreeMap<Key, BinaryHeap<Gated>>,
+    /// Requests that may change something: they are never dropped.
+    calls: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
+    /// Delays and reads: dropped when the operator asks to stop.
+    waits: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
+    /// When the earliest budget timer fires.
+    budget_timer: Option<Timestamp>,
+    stopping: bool,
+    started: Timestamp,
+    /// How long each step took, in seconds.
+    took: Vec<f64>,
+    outcome: Outcome,
+    /// Entries of this round, made durable together.
+    entries: Vec<Entry>,
+    /// How many creates this round promises.
+    promised: u64,
+    /// What happens once the entries are durable.
+    then: Vec<(usize, Vec<Event>, Next)>,
+}
+
+/// A due request that waits for a token.
+#[derive(Debug, PartialEq)]
+struct Gated {
+    urgency: f64,
+    step: usize,
+    since: Timestamp,
+}
+
+impl Eq for Gated {}
+
+impl PartialOrd for Gated {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Gated {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.urgency.total_cmp(&other.urgency).then(other.step.cmp(&self.step))
+    }
+}
+
+impl<'a> Engine<'a> {
+    fn new(run: Run<'a>) -> Result<Self, ApplyError> {
+        let Run { plan, registry, cloud, clock, ledger, sink, interrupt, budgets } = run;
+        let dag = step_graph(plan);
+        if dag.order().is_err() {
+            return Err(ApplyError::Plan("its steps wait for each other in a circle".to_owned()));
+        }
+        let seconds: Vec<f64> = plan.steps.iter().map(|step| step.seconds).collect();
+        let started = clock.now();
+        Ok(Self {
+            queue: Queue::new(dag.clone(), &seconds),
+            took: vec![0.0; dag.len()],
+            dag,
+            plan,
+            registry,
+            cloud,
+            clock,
+            ledger,
+            sink,
+            interrupt,
+            budgets,
+            outputs: Outputs::default(),
+            tasks: BTreeMap::new(),
+            due: BTreeMap::new(),
+            gated: BTreeMap::new(),
+            calls: FuturesUnordered::new(),
+            waits: FuturesUnordered::new(),
+            budget_timer: None,
+            stopping: false,
+            started,
+            outcome: Outcome::default(),
+            entries: Vec::new(),
+            promised: 0,
+            then: Vec::new(),
+        })
+    }
+
+    async fn run(mut self) -> Result<Outcome, ApplyError> {
+        self.emit(Event::RunStarted {
+            operation: self.plan.operation,
+            mesh: self.plan.mesh.clone(),
+            steps: self.plan.steps.len(),
+            expected_seconds: self.plan.estimate.seconds,
+        });
+        if !self.plan.bookkeeping.is_empty() {
+            self.ledger.append(self.plan.bookkeeping.clone())?;
+        }
+        loop {
+            self.settle_round()?;
+            self.release_gated();
+            if self.calls.is_empty() && (self.waits.is_empty() || self.stopping) {
+                break;
+            }
+            for wake in self.next_wakes().await {
+                match wake {
+                    Wake::Due(step) => self.gate(step),
+                    Wake::Budget => self.budget_timer = None,
+                    Wake::Answers(answers) => {
+                        for (step, answer) in answers {
+                            self.answered(step, answer);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// Starts what can start, makes the round's entries durable, and carries out what follows from them; again, until
+    /// nothing more follows at once.
+    fn settle_round(&mut self) -> Result<(), ApplyError> {
+        loop {
+            while !self.stopping
+                && let Some(step) = self.queue.pop()
+            {
+                self.begin(step);
+            }
+            if self.then.is_empty() {
+                return Ok(());
+            }
+            let entries = std::mem::take(&mut self.entries);
+            self.promised = 0;
+            if !entries.is_empty() {
+                self.ledger.append(entries)?;
+            }
+            for (step, events, next) in std::mem::take(&mut self.then) {
+                events.into_iter().for_each(|event| self.emit(event));
+                self.carry_on(step, next);
+            }
+        }
+    }
+
+    fn begin(&mut self, step: usize) {
+        let planned = &self.plan.steps[step];
+        let (address, kind) = (planned.address.clone(), planned.kind);
+        self.emit(Event::StepStarted { address: address.clone(), kind, expected_seconds: planned.seconds });
+        match self.beginning(&address, kind).map(Task::begin) {
+            Ok((task, turn)) => {
+                self.tasks.insert(step, task);
+                self.take(step, turn);
+            }
+            Err(error) => {
+                let help = vec!["this is a defect of meshplan: please report it with this message".to_owned()];
+                let failure = Failure { address, kind, error, help, retry_safe: false };
+                self.then.push((step, Vec::new(), Next::Failed(failure)));
+            }
+        }
+    }
+
+    /// What a step begins with. Borrows state only while the task is made.
+    fn beginning(&mut self, address: &Address, kind: StepKind) -> Result<Beginning<'a, '_>, String> {
+        let plan: &'a Plan = self.plan;
+        let change: &'a Change =
+            plan.change(address).ok_or_else(|| format!("the plan has a step of {address} and no change"))?;
+        let dyn_kind = self
+            .registry
+            .kind(address.kind())
+            .ok_or_else(|| format!("this version of meshplan knows no kind `{}`", address.kind()))?;
+        let state = self.ledger.state();
+        let wants_spec = !matches!(kind, StepKind::Delete | StepKind::Forget);
+        let desired = match (&change.goal, wants_spec) {
+            (Some(goal), true) => Some(self.outputs.fill(&goal.spec, state).map_err(|error| error.to_string())?),
+            (Some(_) | None, _) => None,
+        };
+        let generation = state.generation + self.promised + 1;
+        let token = match (&desired, kind) {
+            (Some((_, spec)), StepKind::Create) => token(&state.lineage, address, generation, spec),
+            (Some(_) | None, _) => String::new(),
+        };
+        Ok(Beginning { change, step: kind, kind: dyn_kind, now: self.clock.now(), state, desired, token })
+    }
+
+    fn answered(&mut self, step: usize, answer: Answer) {
+        let now = self.clock.now();
+        if let (Some(task), Some((verb, error))) = (self.tasks.get(&step), throttled(&answer)) {
+            let key = key(task, verb);
+            self.budgets.throttled(&key, now, error.retry_after);
+        }
+        let Some(task) = self.tasks.get_mut(&step) else { return };
+        let turn = task.advance(answer, now);
+        self.take(step, turn);
+    }
+
+    /// Takes what a task says into the round.
+    fn take(&mut self, step: usize, turn: Turn) {
+        let Turn { entries, events, next } = turn;
+        self.promised += entries
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Intent { intent, .. } if intent.record.is_some()))
+            .count() as u64;
+        self.entries.extend(entries);
+        self.then.push((step, events, next));
+    }
+
+    /// What follows once a task's entries are durable.
+    fn carry_on(&mut self, step: usize, next: Next) {
+        match next {
+            Next::Request(request, delay) => {
+                self.due.insert(step, request);
+                if delay.is_zero() {
+                    self.gate(step);
+                } else if !self.stopping {
+                    let sleep = self.clock.sleep(delay);
+                    self.waits.push(Box::pin(async move {
+                        sleep.await;
+                        Wake::Due(step)
+                    }));
+                }
+            }
+            Next::Finished(outputs) => self.finished(step, outputs.as_ref()),
+            Next::Failed(failure) => self.failed(step, failure),
+        }
+    }
+
+    fn finished(&mut self, step: usize, outputs: Option<&Document>) {
+        let address = self.plan.steps[step].address.clone();
+        match outputs {
+            Some(outputs) => self.outputs.set(&address, outputs),
+            None => self.outputs.forget(&address),
+        }
+        let Some(task) = self.tasks.remove(&step) else { return };
+        let seconds = task.seconds(self.clock.now());
+        self.took[step] = seconds;
+        let (kind, id) = (task.step, task.id.as_ref().map(ToString::to_string).unwrap_or_default());
+        self.emit(Event::StepFinished { address, kind, id, seconds });
+        self.count(step);
+        self.queue.finish(step);
+    }
+
+    /// Counts a finished step: a replacement once, with the last of its two.
+    fn count(&mut self, step: usize) {
+        let Some(change) = self.plan.change(&self.plan.steps[step].address) else { return };
+        let counts = &mut self.outcome.counts;
+        let deposes = change.goal.as_ref().is_some_and(|goal| goal.deposes) || change.reason == Reason::Deposed;
+        let last_of_replacement = if deposes { StepKind::Delete } else { StepKind::Create };
+        match (change.action, self.plan.steps[step].kind) {
+            (Action::Replace, kind) => counts.replaced += usize::from(kind == last_of_replacement),
+            (_, StepKind::Create) => counts.created += 1,
+            (_, StepKind::Update) => counts.updated += 1,
+            (_, StepKind::Delete) => counts.deleted += 1,
+            (_, StepKind::Adopt | StepKind::Wait) => counts.adopted += 1,
+            (_, StepKind::Forget) => counts.forgotten += 1,
+        }
+    }
+
+    fn failed(&mut self, step: usize, failure: Failure) {
+        let now = self.clock.now();
+        let seconds = self.tasks.remove(&step).map_or(0.0, |task| task.seconds(now));
+        self.took[step] = seconds;
+        self.emit(Event::StepFailed {
+            address: failure.address.clone(),
+            kind: failure.kind,
+            error: failure.error.clone(),
+            help: failure.help.clone(),
+            seconds,
+        });
+        for skipped in self.queue.fail(step) {
+            let planned = &self.plan.steps[skipped];
+            let (address, kind) = (planned.address.clone(), planned.kind);
+            self.emit(Event::StepSkipped { address: address.clone(), kind, blocked_by: failure.address.clone() });
+            self.outcome.skipped.push(Skipped { address, kind, blocked_by: failure.address.clone() });
+        }
+        self.outcome.failures.push(failure);
+    }
+
+    /// Puts a due request in front of its budget.
+    fn gate(&mut self, step: usize) {
+        let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.get(&step)) else { return };
+        let gated = Gated { urgency: self.queue.urgency(step), step, since: self.clock.now() };
+        self.gated.entry(key(task, verb(request))).or_default().push(gated);
+    }
+
+    /// Makes every due request for which there is a token.
+    fn release_gated(&mut self) {
+        let now = self.clock.now();
+        let mut earliest: Option<Duration> = None;
+        for (key, mut waiting) in std::mem::take(&mut self.gated) {
+            while !waiting.is_empty() {
+                if self.stopping {
+                    break;
+                }
+                if let Err(delay) = self.budgets.take(&key, now) {
+                    earliest = Some(earliest.map_or(delay, |earliest| earliest.min(delay)));
+                    break;
+                }
+                if key.3 == Verb::Read {
+                    let width = waiting.len().min(READ_WIDTH);
+                    let readers: Vec<usize> =
+                        (0..width).filter_map(|_| waiting.pop()).map(|g| self.ungate(&g, now)).collect();
+                    self.read(&key, readers);
+                } else if let Some(gated) = waiting.pop() {
+                    let step = self.ungate(&gated, now);
+                    self.call(step);
+                }
+            }
+            if !waiting.is_empty() {
+                self.gated.insert(key, waiting);
+            }
+        }
+        if let Some(delay) = earliest.filter(|_| !self.stopping) {
+            let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+            if self.budget_timer.is_none_or(|timer| at < timer) {
+                self.budget_timer = Some(at);
+                let sleep = self.clock.sleep(delay);
+                self.waits.push(Box::pin(async move {
+                    sleep.await;
+                    Wake::Budget
+                }));
+            }
+        }
+    }
+
+    fn ungate(&mut self, gated: &Gated, now: Timestamp) -> usize {
+        if let Some(task) = self.tasks.get_mut(&gated.step) {
+            task.gated += Duration::try_from(now.duration_since(gated.since)).unwrap_or_default();
+        }
+        gated.step
+    }
+
+    /// One read for several tasks of one kind and target.
+    fn read(&mut self, key: &Key, readers: Vec<usize>) {
+        let Some(kind) = self.registry.kind(key.2) else { return };
+        let mut steps = Vec::with_capacity(readers.len());
+        let mut ids: Vec<RemoteId> = Vec::with_capacity(readers.len());
+        for step in readers {
+            self.due.remove(&step);
+            match self.tasks.get(&step).and_then(|task| task.id.clone()) {
+                Some(id) => {
+                    steps.push(step);
+                    ids.push(id);
+                }
+                None => {
+                    self.answered(step, Answer::Read(Err(ProviderError::bug(kind.name(), "there is no id to read"))))
+                }
+            }
+        }
+        let (cloud, target) = (self.cloud, key.1.clone());
+        self.waits.push(Box::pin(async move {
+            match kind.read_many(cloud, &target, &ids).await {
+                Ok(found) => {
+                    Wake::Answers(steps.into_iter().zip(found.into_iter().map(|live| Answer::Read(Ok(live)))).collect())
+                }
+                Err(error) => {
+                    Wake::Answers(steps.into_iter().map(|step| (step, Answer::Read(Err(error.clone())))).collect())
+                }
+            }
+        }));
+    }
+
+    /// One request that is not a read.
+    fn call(&mut self, step: usize) {
+        let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.remove(&step)) else { return };
+        let (kind, cloud, target, owner) = (task.kind, self.cloud, task.change.target.clone(), task.owner.clone());
+        let (id, desired) = (task.id.clone(), task.desired.clone().unwrap_or_else(Document::empty));
+        let missing = move || ProviderError::bug(kind.name(), "there is no id to work on");
+        let is_find = request == Request::Find;
+        let future: LocalBoxFuture<'a, Wake> = Box::pin(async move {
+            let answer = match request {
+                Request::Create => Answer::Created(kind.create(cloud, &target, &desired, &owner).await),
+                Request::Find => Answer::Found(kind.find(cloud, &target, &desired, &owner).await),
+                Request::Update(from) => Answer::Updated(match &id {
+                    Some(id) => kind.update(cloud, &target, id, &from, &desired).await,
+                    None => Err(missing()),
+                }),
+                Request::Delete => Answer::Deleted(match &id {
+                    Some(id) => kind.delete(cloud, &target, id).await,
+                    None => Err(missing()),
+                }),
+                Request::Read => Answer::Read(Err(ProviderError::bug(kind.name(), "reads are made together"))),
+            };
+            Wake::Answers(vec![(step, answer)])
+        });
+        if is_find { self.waits.push(future) } else { self.calls.push(future) }
+    }
+
+    /// Everything that has happened, as soon as something has.
+    async fn next_wakes(&mut self) -> Vec<Wake> {
+        let wakes = poll_fn(|cx| self.poll_wakes(cx)).await;
+        if wakes.is_none() {
+            self.stop();
+        }
+        wakes.unwrap_or_default()
+    }
+
+    /// `None` when the operator asks to stop.
+    fn poll_wakes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<Wake>>> {
+        let mut wakes = Vec::new();
+        while let Poll::Ready(Some(wake)) = self.calls.poll_next_unpin(cx) {
+            wakes.push(wake);
+        }
+        while let Poll::Ready(Some(wake)) = self.waits.poll_next_unpin(cx) {
+            wakes.push(wake);
+        }
+        if !wakes.is_empty() {
+            return Poll::Ready(Some(wakes));
+        }
+        if !self.stopping && self.interrupt.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+
+    /// The operator asked to stop: nothing new begins and waits are dropped at once; requests in flight are finished,
+    /// and what they answer is remembered.
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.outcome.interrupted = true;
+        let waits_dropped = self.tasks.len() - self.calls.len().min(self.tasks.len());
+        self.waits.clear();
+        self.gated.clear();
+        self.emit(Event::Interrupted { in_flight: self.calls.len(), waits_dropped });
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.sink.emit(&Stamped { at: self.clock.now(), event });
+    }
+
+    fn finish(mut self) -> Outcome {
+        let plan = self.plan;
+        let address = |step: usize| plan.steps[step].address.clone();
+        let mut not_started: Vec<Address> = self.queue.not_started().map(address).collect();
+        not_started.sort_unstable();
+        not_started.dedup();
+        let order = self.dag.order().unwrap_or_default();
+        let critical = self.dag.critical_path(&order, &self.took);
+        let seconds = Duration::try_from(self.clock.now().duration_since(self.started)).unwrap_or_default();
+        self.outcome.skipped.sort_by(|a, b| a.address.cmp(&b.address));
+        let counts = Counts {
+            failed: self.outcome.failures.len(),
+            skipped: self.outcome.skipped.len(),
+            not_started: not_started.len(),
+            ..self.outcome.counts
+        };
+        let outcome = Outcome {
+            counts,
+            not_started,
+            seconds: seconds.as_secs_f64(),
+            critical_seconds: critical.seconds,
+            critical_path: critical.nodes.into_iter().filter(|step| self.took[*step] > 0.0).map(address).collect(),
+            ..std::mem::take(&mut self.outcome)
+        };
+        self.emit(Event::RunFinished {
+            operation: self.plan.operation,
+            counts: outcome.counts,
+            seconds: outcome.seconds,
+            critical_seconds: outcome.critical_seconds,
+            critical_path: outcome.critical_path.clone(),
+        });
+        outcome
+    }
+}
+
+/// Which bucket a task's request draws from.
+fn key(task: &Task<'_>, verb: Verb) -> Key {
+    (task.kind.api(), task.change.target.clone(), task.kind.name(), verb)
+}
+
+fn verb(request: &Request) -> Verb {
+    match request {
+        Request::Read => Verb::Read,
+        // A find is a describe, by tag; it shares no request with others.
+        Request::Find => Verb::Find,
+        Request::Create => Verb::Create,
+        Request::Update(_) => Verb::Update,
+        Request::Delete => Verb::Delete,
+    }
+}
+
+/// The complaint in an answer, if it is one, and about which verb.
+fn throttled(answer: &Answer) -> Option<(Verb, &ProviderError)> {
+    let (verb, error) = match answer {
+        Answer::Read(result) => (Verb::Read, result.as_ref().err()),
+        Answer::Created(result) => (Verb::Create, result.as_ref().err()),
+        Answer::Found(result) => (Verb::Find, result.as_ref().err()),
+        Answer::Updated(result) => (Verb::Update, result.as_ref().err()),
+        Answer::Deleted(result) => (Verb::Delete, result.as_ref().err()),
+    };
+    error.filter(|error| error.class == crate::resource::ErrorClass::Throttled).map(|error| (verb, error))
+}

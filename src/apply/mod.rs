@@ -1,0 +1,26 @@
+//! Carrying out a plan: one loop that owns everything mutable, and futures that each make one request.
+//!
+//! Entry point: [`apply`]. It takes an approved plan and never looks at the topology; it fills holes with outputs
+//! as they become known, and changes no value that was shown.
+//!
+//! * `queue`: which step is next (pure);
+//! * `budget`: how many requests an API may get (pure);
+//! * `retry`: what is done about an error (pure);
+//! * `task`: what one step does next, given the last answer (pure but for reading state);
+//! * `engine`: the loop.
+
+mod budget;
+mod engine;
+mod ledger;
+mod queue;
+mod report;
+mod resolve;
+mod retry;
+mod task;
+
+pub use budget::Budgets;
+pub(crate) use engine::READ_WIDTH;
+pub use engine::{ApplyError, Run, apply};
+pub use ledger::{Ledger, LedgerError, MemoryLedger};
+pub use queue::{Queue, Standing};
+pub use report::{Failure, Outcome, Skipped};

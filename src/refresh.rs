@@ -1,0 +1,212 @@
+//! Reading the cloud before a plan: everything in state, and what unfinished creates may have made.
+//!
+//! Reads are batched per kind and target, and run side by side. A read that fails is not the end of the refresh: its
+//! resources are unreadable, and the planner decides what that means for each of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{self, StreamExt};
+
+use crate::apply::READ_WIDTH;
+use crate::compile::Declaration;
+use crate::model::event::{Event, Sink, Stamped};
+use crate::model::{Address, Clock, Document, Target};
+use crate::plan::{Observation, Observed};
+use crate::resource::{Cloud, DynKind, ErrorClass, LiveDocument, Ownership, ProviderError, Registry, RemoteId};
+use crate::state::{Operation, State};
+
+/// How many reads are in flight at once. EC2 grants bursts of 100 reads of each sort (DOMAIN names no lower limit).
+const WIDTH: usize = 16;
+
+/// How often a read is repeated while the service does not answer properly.
+const TRIES: u32 = 5;
+
+/// What a refresh found.
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// What the cloud said.
+    pub observed: Observed,
+    /// How many requests that took; a request that pages counts once.
+    pub requests: usize,
+}
+
+/// One request and whom it is for.
+enum Look<'a> {
+    /// Objects of one kind and target, by id.
+    Read { kind: &'static dyn DynKind, target: Target, who: Vec<(Address, RemoteId)> },
+    /// What an unfinished create made.
+    Find { kind: &'static dyn DynKind, target: Target, address: Address, spec: &'a Document, owner: Ownership },
+}
+
+/// Reads everything that a plan over `state` and `declarations` needs.
+///
+/// # Cancel safety
+/// Nothing is changed; dropping it loses only the reading.
+pub async fn refresh(
+    registry: &Registry,
+    cloud: &Cloud,
+    clock: &dyn Clock,
+    state: &State,
+    declarations: &[Declaration],
+    sink: &mut dyn Sink,
+) -> Refreshed {
+    let mut refreshed = Refreshed::default();
+    let looks = looks(registry, state, declarations, &mut refreshed.observed);
+    let resources = looks.iter().map(Look::len).sum();
+    let started = clock.now();
+    sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
+    let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
+    while let Some((requests, found)) = answers.next().await {
+        refreshed.requests += requests;
+        refreshed.observed.extend(found);
+    }
+    drop(answers);
+    let at = clock.now();
+    let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
+    sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
+    refreshed
+}
+
+/// What is to be read: records by id, unfinished creates by token, and undeclared kinds' objects by their known id.
+fn looks<'a>(
+    registry: &Registry,
+    state: &'a State,
+    declarations: &'a [Declaration],
+    observed: &mut Observed,
+) -> Vec<Look<'a>> {
+    let mut batches: BTreeMap<(&'static str, &Target), Vec<(Address, RemoteId)>> = BTreeMap::new();
+    let mut looks = Vec::new();
+    for (address, record) in &state.records {
+        let promised = state.intents.get(address).is_some_and(|intent| intent.operation == Operation::Create);
+        match registry.kind(address.kind()) {
+            // What the promise made is what matters; the record's own object is its predecessor.
+            Some(_) if promised => {}
+            Some(kind) => {
+                batches.entry((kind.name(), &record.target)).or_default().push((address.clone(), record.id.clone()));
+            }
+            None => {
+                let why = format!("this version of meshplan knows no kind `{}`", address.kind());
+                observed.insert(address.clone(), Observation::Unreadable(why));
+            }
+        }
+    }
+    for (address, intent) in &state.intents {
+        let (Some(kind), Some(record)) = (registry.kind(address.kind()), &intent.record) else { continue };
+        let owner = Ownership { mesh: state.mesh.clone(), address: address.clone(), token: intent.token.clone() };
+        looks.push(Look::Find {
+            kind,
+            target: record.target.clone(),
+            address: address.clone(),
+            spec: &record.spec,
+            owner,
+        });
+    }
+    for declaration in declarations {
+        if state.records.contains_key(&declaration.address) || state.intents.contains_key(&declaration.address) {
+            continue;
+        }
+        let Some(kind) = registry.kind(declaration.address.kind()) else { continue };
+        if let Some(id) = kind.known_id(&declaration.spec.value()) {
+            batches.entry((kind.name(), &declaration.target)).or_default().push((declaration.address.clone(), id));
+        }
+    }
+    for ((name, target), who) in batches {
+        let Some(kind) = registry.kind(name) else { continue };
+        looks.extend(who.chunks(READ_WIDTH).map(|who| Look::Read { kind, target: target.clone(), who: who.to_vec() }));
+    }
+    looks
+}
+
+impl<'a> Look<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Read { who, .. } => who.len(),
+            Self::Find { .. } => 1,
+        }
+    }
+
+    fn run(self, cloud: &'a Cloud, clock: &'a dyn Clock) -> LocalBoxFuture<'a, (usize, Vec<(Address, Observation)>)> {
+        Box::pin(async move {
+            let mut requests = 0;
+            match self {
+                Self::Read { kind, target, who } => {
+                    let ids: Vec<RemoteId> = who.iter().map(|(_, id)| id.clone()).collect();
+                    let found = patiently(clock, &mut requests, || kind.read_many(cloud, &target, &ids)).await;
+                    (requests, observations(who, found))
+                }
+                Self::Find { kind, target, address, spec, owner } => {
+                    let found = patiently(clock, &mut requests, || kind.find(cloud, &target, spec, &owner)).await;
+                    let observation = match found {
+                        Ok(None) => Observation::Absent,
+                        Err(error) => Observation::Unreadable(error.to_string()),
+                        Ok(Some(id)) => {
+                            let ids = [id.clone()];
+                            match patiently(clock, &mut requests, || kind.read_many(cloud, &target, &ids)).await {
+                                Ok(mut live) => live
+                                    .pop()
+                                    .flatten()
+                                    .map_or(Observation::Absent, |live| Observation::Present { id, live }),
+                                Err(error) => Observation::Unreadable(error.to_string()),
+                            }
+                        }
+                    };
+                    (requests, vec![(address, observation)])
+                }
+            }
+        })
+    }
+}
+
+fn observations(
+    who: Vec<(Address, RemoteId)>,
+    found: Result<Vec<Option<LiveDocument>>, ProviderError>,
+) -> Vec<(Address, Observation)> {
+    match found {
+        Ok(found) => who
+            .into_iter()
+            .zip(found)
+            .map(|((address, id), live)| {
+                (address, live.map_or(Observation::Absent, |live| Observation::Present { id, live }))
+            })
+            .collect(),
+        Err(error) => {
+            let why = error.to_string();
+            who.into_iter().map(|(address, _)| (address, Observation::Unreadable(why.clone()))).collect()
+        }
+    }
+}
+
+/// Repeats a read while the service does not answer properly.
+async fn patiently<'a, T>(
+    clock: &dyn Clock,
+    requests: &mut usize,
+    mut read: impl FnMut() -> LocalBoxFuture<'a, Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let mut delay = Duration::from_millis(500);
+    for _ in 1..TRIES {
+        *requests += 1;
+        match read().await {
+            Err(error) if is_passing(error.class) => {
+                clock.sleep(delay.max(error.retry_after.unwrap_or_default())).await
+            }
+            answer => return answer,
+        }
+        delay *= 2;
+    }
+    *requests += 1;
+    read().await
+}
+
+fn is_passing(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Ambiguous | ErrorClass::NotYet => true,
+        ErrorClass::InUse
+        | ErrorClass::Denied
+        | ErrorClass::Invalid
+        | ErrorClass::Quota
+        | ErrorClass::Conflict
+        | ErrorClass::Bug => false,
+    }
+}

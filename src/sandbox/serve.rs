@@ -1,0 +1,95 @@
+//! Serves the sandbox over HTTP/1.1 on a loopback address, for clients in other processes.
+//!
+//! Entry point: [`serve`]. Signatures are accepted and not checked. Virtual time runs at the sandbox's speed times
+//! real time while it serves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::service::{Outcome, Request, Service};
+
+/// EC2 itself takes no larger bodies than this.
+const MAX_BODY: usize = 1 << 20;
+
+/// Why the sandbox cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address can be reached from elsewhere.
+    #[error(
+        "the sandbox checks no signatures, so it is only served on loopback: listen on 127.0.0.1 or [::1] instead of {0}"
+    )]
+    NotLoopback(SocketAddr),
+    /// The operating system refused.
+    #[error("cannot accept connections")]
+    Accept(#[source] io::Error),
+}
+
+/// The connection is cut without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut (sandbox fault)")]
+struct Cut;
+
+/// Answers clients until dropped.
+pub(crate) async fn serve(service: &Arc<Service>, listener: TcpListener) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Accept)?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let _flowing = service.clock.flow();
+    let mut connections = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.map_err(ServeError::Accept)?;
+                let service = Arc::clone(service);
+                let answer = service_fn(move |request| answer(Arc::clone(&service), request));
+                connections.push(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+            // How a connection ended concerns its client only.
+            Some(_) = connections.next() => {}
+        }
+    }
+}
+
+async fn answer(service: Arc<Service>, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Cut> {
+    let header =
+        |name| request.headers().get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let (host, authorization) = (header(HOST).unwrap_or_default(), header(AUTHORIZATION));
+    let query = request.uri().query().map(str::to_owned);
+    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+        return Ok(plain(413, "text/plain", format!("the body is longer than {MAX_BODY} bytes, or was cut\n"), None));
+    };
+    let body = body.to_bytes().to_vec();
+    match service.handle(Request { host, authorization, query, body }).await {
+        Outcome::Answer(answer) => {
+            Ok(plain(answer.status, "text/xml;charset=UTF-8", answer.body, Some(&answer.request_id)))
+        }
+        Outcome::Refused | Outcome::Cut => Err(Cut),
+    }
+}
+
+fn plain(
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    request_id: Option<&str>,
+) -> http::Response<Full<Bytes>> {
+    let mut response = http::Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    if let Some(id) = request_id.and_then(|id| http::HeaderValue::from_str(id).ok()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}

@@ -1,0 +1,88 @@
+//! What exists in a sandbox, counted per region and type.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::service::Service;
+use crate::model::Clock as _;
+
+/// What exists in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The account that everything belongs to.
+    pub account: String,
+    /// The simulated time.
+    pub now: Timestamp,
+    /// How many objects there are, those that the account had from the start not counted.
+    pub total: usize,
+    /// The regions in which something was done or looked at, in the order of their names.
+    pub regions: Vec<RegionStatus>,
+}
+
+/// What exists in one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionStatus {
+    /// The region's name.
+    pub region: String,
+    /// The types that occur.
+    pub counts: Vec<Count>,
+    /// How many objects the account had from the start: the default VPC and what is in it.
+    pub native: usize,
+}
+
+/// How many objects of a type there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// The type as EC2's tags call it: `vpc`, `natgateway`, `elastic-ip`.
+    #[serde(rename = "type")]
+    pub resource_type: &'static str,
+    /// How many.
+    pub count: usize,
+}
+
+impl Status {
+    /// Counts; NAT gateways that are only still listed (deleted, failed) do not count.
+    pub(crate) fn of(service: &Service) -> Self {
+        let now = service.clock.now();
+        let mut state = service.state();
+        let names: Vec<String> = state.world.regions().map(|region| region.name.clone()).collect();
+        let regions: Vec<RegionStatus> = names
+            .iter()
+            .map(|name| {
+                let (region, _) = state.world.region(name, now);
+                region.settle(now);
+                let gone = region.nat_gateways.iter().filter(|nat| nat.released).count();
+                let counts = region.counts();
+                let native = counts.iter().map(|(_, _, native)| native).sum();
+                let counts = counts
+                    .into_iter()
+                    .filter(|(table, _, _)| *table != "client-token")
+                    .map(|(table, ours, _)| Count {
+                        resource_type: table,
+                        count: if table == "natgateway" { ours - gone } else { ours },
+                    })
+                    .filter(|count| count.count > 0)
+                    .collect();
+                RegionStatus { region: name.clone(), counts, native }
+            })
+            .collect();
+        let total = regions.iter().flat_map(|region| &region.counts).map(|count| count.count).sum();
+        Self { account: state.world.mint.account.clone(), now, total, regions }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sandbox: account {}, simulated time {}, {} objects", self.account, self.now, self.total)?;
+        for region in &self.regions {
+            writeln!(f, "{}:", region.region)?;
+            for count in &region.counts {
+                writeln!(f, "  {:<30}{:>6}", count.resource_type, count.count)?;
+            }
+            writeln!(f, "  {:<30}{:>6}", "(default VPC and its parts)", region.native)?;
+        }
+        Ok(())
+    }
+}

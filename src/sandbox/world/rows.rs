@@ -1,0 +1,401 @@
+//! The objects of the network layer, as the world stores them.
+//!
+//! What depends on time (`pending`, `available`, `deleting`) is not stored but follows from instants that are, so that
+//! nothing has to run for time to pass.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+
+use super::table::Row;
+
+/// Tags by key.
+pub(crate) type Tags = BTreeMap<String, String>;
+
+/// What all objects have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// The id.
+    pub(crate) id: String,
+    /// When the call that made it took effect.
+    pub(crate) created_at: Timestamp,
+    /// Until then other calls answer that it does not exist (read-after-write lag).
+    pub(crate) visible_at: Timestamp,
+    /// The tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: Tags,
+    /// Whether the account had it from the start.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) native: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+macro_rules! row {
+    ($type:ident, $table:literal, |$row:ident| $links:expr $(, due $due:expr)?) => {
+        impl Row for $type {
+            const TABLE: &'static str = $table;
+            fn head(&self) -> &Head {
+                &self.head
+            }
+            fn head_mut(&mut self) -> &mut Head {
+                &mut self.head
+            }
+            fn links(&self) -> Vec<String> {
+                let $row = self;
+                $links
+            }
+            $(fn due(&self) -> Option<Timestamp> {
+                let $row = self;
+                $due
+            })?
+        }
+    };
+}
+
+/// A virtual private cloud.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Vpc {
+    pub(crate) head: Head,
+    pub(crate) blocks: Vec<Ipv4Block>,
+    pub(crate) ipv6: Vec<Ipv6Block>,
+    pub(crate) tenancy: String,
+    pub(crate) available_at: Timestamp,
+    pub(crate) is_default: bool,
+    pub(crate) dhcp_options_id: String,
+    pub(crate) dns_support: bool,
+    pub(crate) dns_hostnames: bool,
+    pub(crate) usage_metrics: bool,
+}
+
+row!(Vpc, "vpc", |vpc| vpc
+    .blocks
+    .iter()
+    .map(|block| block.association_id.clone())
+    .chain(vpc.ipv6.iter().flat_map(|block| [block.association_id.clone(), block.block.to_string()]))
+    .chain([vpc.dhcp_options_id.clone()])
+    .collect(),
+    due vpc.ipv6.iter().filter_map(Ipv6Block::forgotten_at).min());
+
+/// An IPv4 block of a VPC; the first is the primary one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ipv4Block {
+    pub(crate) association_id: String,
+    pub(crate) block: Ipv4Net,
+    pub(crate) associated_at: Timestamp,
+}
+
+/// An IPv6 block of a VPC or a subnet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ipv6Block {
+    pub(crate) association_id: String,
+    pub(crate) block: Ipv6Net,
+    pub(crate) associated_at: Timestamp,
+    /// When a disassociation, once asked for, is through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disassociated_at: Option<Timestamp>,
+}
+
+impl Ipv6Block {
+    /// The state in the words of the API.
+    pub(crate) fn state(&self, now: Timestamp) -> &'static str {
+        match self.disassociated_at {
+            Some(at) if now >= at => "disassociated",
+            Some(_) => "disassociating",
+            None if now >= self.associated_at => "associated",
+            None => "associating",
+        }
+    }
+
+    /// Whether the block still counts: nobody has asked for its disassociation.
+    pub(crate) fn is_held(&self) -> bool {
+        self.disassociated_at.is_none()
+    }
+
+    /// A disassociated block stays listed for a while.
+    fn forgotten_at(&self) -> Option<Timestamp> {
+        self.disassociated_at.and_then(|at| at.checked_add(10.minutes()).ok())
+    }
+
+    /// Whether it is time to drop the block from the lists.
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.forgotten_at().is_some_and(|at| now >= at)
+    }
+}
+
+/// A subnet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    pub(crate) zone: String,
+    pub(crate) zone_id: String,
+    pub(crate) cidr: Ipv4Net,
+    pub(crate) ipv6: Vec<Ipv6Block>,
+    pub(crate) available_at: Timestamp,
+    pub(crate) default_for_az: bool,
+    pub(crate) map_public_ip: bool,
+    pub(crate) assign_ipv6: bool,
+    pub(crate) dns64: bool,
+    pub(crate) hostname_type: String,
+    pub(crate) dns_a: bool,
+    pub(crate) dns_aaaa: bool,
+}
+
+row!(Subnet, "subnet", |subnet| std::iter::once(subnet.vpc_id.clone())
+    .chain(subnet.ipv6.iter().map(|block| block.association_id.clone()))
+    .collect(),
+    due subnet.ipv6.iter().filter_map(Ipv6Block::forgotten_at).min());
+
+/// An internet gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct InternetGateway {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: Option<String>,
+}
+
+row!(InternetGateway, "internet-gateway", |gateway| gateway.vpc_id.clone().into_iter().collect());
+
+/// An egress-only internet gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EgressOnlyGateway {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+}
+
+row!(EgressOnlyGateway, "egress-only-internet-gateway", |gateway| vec![gateway.vpc_id.clone()]);
+
+/// An elastic IP address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) head: Head,
+    pub(crate) public_ip: Ipv4Addr,
+    pub(crate) association: Option<AddressAssociation>,
+}
+
+/// What an elastic IP address is mapped to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AddressAssociation {
+    pub(crate) association_id: String,
+    pub(crate) interface_id: String,
+    pub(crate) private_ip: Ipv4Addr,
+}
+
+row!(Address, "elastic-ip", |address| std::iter::once(address.public_ip.to_string())
+    .chain(address.association.iter().flat_map(|a| [a.association_id.clone(), a.interface_id.clone()]))
+    .collect());
+
+/// A NAT gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NatGateway {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_id: String,
+    pub(crate) public: bool,
+    pub(crate) allocation_id: Option<String>,
+    pub(crate) association_id: Option<String>,
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) interface_id: String,
+    /// When it stops being pending, either way.
+    pub(crate) settled_at: Timestamp,
+    pub(crate) failure: Option<NatFailure>,
+    /// When a deletion was asked for, and when it is through.
+    pub(crate) deletion: Option<(Timestamp, Timestamp)>,
+    /// Whether its interface and address were given back.
+    pub(crate) released: bool,
+}
+
+/// Why a NAT gateway failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NatFailure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl NatGateway {
+    /// The state in the words of the API.
+    pub(crate) fn state(&self, now: Timestamp) -> &'static str {
+        match self.deletion {
+            Some((_, at)) if now >= at => "deleted",
+            Some(_) => "deleting",
+            None if now < self.settled_at => "pending",
+            None if self.failure.is_some() => "failed",
+            None => "available",
+        }
+    }
+
+    /// When it gives back what it holds: at the end of its deletion, or when it fails.
+    pub(crate) fn releases_at(&self) -> Option<Timestamp> {
+        match (self.deletion, &self.failure) {
+            (Some((_, at)), _) => Some(at),
+            (None, Some(_)) => Some(self.settled_at),
+            (None, None) => None,
+        }
+    }
+}
+
+row!(NatGateway, "natgateway", |nat| [Some(&nat.vpc_id), Some(&nat.subnet_id), nat.allocation_id.as_ref(), Some(&nat.interface_id)]
+.into_iter().flatten().cloned().collect(),
+due match nat.releases_at() {
+    // A deleted or failed gateway stays listed for about an hour (VPC user guide, "NAT gateways").
+    Some(at) if nat.released => at.checked_add(1.hour()).ok(),
+    other => other,
+});
+
+/// A route table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RouteTable {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    /// The id of the association that makes it the VPC's main table.
+    pub(crate) main: Option<String>,
+    /// Subnets by association id.
+    pub(crate) associations: BTreeMap<String, String>,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A route.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Route {
+    pub(crate) destination: IpNet,
+    pub(crate) target: RouteTarget,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RouteTarget {
+    Local,
+    InternetGateway(String),
+    NatGateway(String),
+    EgressOnlyGateway(String),
+    Interface(String),
+}
+
+impl RouteTarget {
+    /// The id of the target.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Local => "local",
+            Self::InternetGateway(id) | Self::NatGateway(id) | Self::EgressOnlyGateway(id) | Self::Interface(id) => id,
+        }
+    }
+}
+
+row!(RouteTable, "route-table", |table| [&table.vpc_id]
+    .into_iter()
+    .chain(&table.main)
+    .chain(table.associations.iter().flat_map(|(id, subnet)| [id, subnet]))
+    .cloned()
+    .chain(
+        table
+            .routes
+            .iter()
+            .filter(|route| route.target != RouteTarget::Local)
+            .map(|route| route.target.id().to_owned())
+    )
+    .collect());
+
+/// A security group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SecurityGroup {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+}
+
+row!(SecurityGroup, "security-group", |group| vec![group.vpc_id.clone(), format!("{}/{}", group.vpc_id, group.name)]);
+
+/// A rule of a security group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SecurityGroupRule {
+    pub(crate) head: Head,
+    pub(crate) group_id: String,
+    pub(crate) egress: bool,
+    pub(crate) protocol: String,
+    pub(crate) ports: Option<(i64, i64)>,
+    pub(crate) peer: Peer,
+    pub(crate) description: Option<String>,
+}
+
+/// The other side of a security group rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Peer {
+    Ipv4(Ipv4Net),
+    Ipv6(Ipv6Net),
+    Group(String),
+    PrefixList(String),
+}
+
+row!(SecurityGroupRule, "security-group-rule", |rule| match &rule.peer {
+    Peer::Group(peer) => vec![rule.group_id.clone(), format!("peer/{peer}")],
+    Peer::Ipv4(_) | Peer::Ipv6(_) | Peer::PrefixList(_) => vec![rule.group_id.clone()],
+});
+
+/// A network interface.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NetworkInterface {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_id: String,
+    pub(crate) zone: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) description: String,
+    pub(crate) interface_type: String,
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) ipv6: Vec<Ipv6Addr>,
+    pub(crate) allocation_id: Option<String>,
+    pub(crate) attachment_id: Option<String>,
+    pub(crate) requester_managed: bool,
+}
+
+row!(NetworkInterface, "network-interface", |interface| [&interface.vpc_id, &interface.subnet_id]
+    .into_iter()
+    .chain(&interface.groups)
+    .chain(&interface.allocation_id)
+    .cloned()
+    .collect());
+
+/// A network access control list; its entries are the default ones (everything is allowed).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NetworkAcl {
+    pub(crate) head: Head,
+    pub(crate) vpc_id: String,
+    pub(crate) is_default: bool,
+    /// Subnets by association id.
+    pub(crate) associations: BTreeMap<String, String>,
+}
+
+row!(NetworkAcl, "network-acl", |acl| std::iter::once(&acl.vpc_id)
+    .chain(acl.associations.iter().flat_map(|(id, subnet)| [id, subnet]))
+    .cloned()
+    .collect());
+
+/// A set of DHCP options.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DhcpOptions {
+    pub(crate) head: Head,
+    pub(crate) configurations: BTreeMap<String, Vec<String>>,
+}
+
+row!(DhcpOptions, "dhcp-options", |_options| Vec::new());
+
+/// A client token that was used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Token {
+    /// The id is operation and token.
+    pub(crate) head: Head,
+    /// The digest of the other parameters.
+    pub(crate) digest: String,
+    /// What the call made.
+    pub(crate) resource_id: String,
+}
+
+row!(Token, "client-token", |token| vec![token.resource_id.clone()], due token.head.created_at.checked_add(24.hours()).ok());

@@ -1,0 +1,43 @@
+//! What time alone does: a deleted NAT gateway gives back its address, a disassociated block drops from the lists.
+//!
+//! Entry point: [`Region::settle`], called before every operation, so that no background work is needed.
+
+use jiff::Timestamp;
+
+use super::Region;
+
+impl Region {
+    /// Brings everything up to `now`.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        while let Some(id) = self.nat_gateways.next_due(now) {
+            self.settle_nat(&id);
+        }
+        while let Some(id) = self.vpcs.next_due(now) {
+            self.vpcs.edit(&id, |vpc| vpc.ipv6.retain(|block| !block.is_forgotten(now)));
+        }
+        while let Some(id) = self.subnets.next_due(now) {
+            self.subnets.edit(&id, |subnet| subnet.ipv6.retain(|block| !block.is_forgotten(now)));
+        }
+        while let Some(id) = self.tokens.next_due(now) {
+            self.tokens.remove(&id);
+        }
+    }
+
+    /// The first time a NAT gateway is due it gives back what it holds, the second time it drops from the lists.
+    fn settle_nat(&mut self, id: &str) {
+        let Some(nat) = self.nat_gateways.get(id).cloned() else { return };
+        if nat.released {
+            self.nat_gateways.remove(id);
+            return;
+        }
+        self.interfaces.remove(&nat.interface_id);
+        if let Some(allocation) = &nat.allocation_id {
+            self.addresses.edit(allocation, |address| {
+                if address.association.as_ref().is_some_and(|a| a.interface_id == nat.interface_id) {
+                    address.association = None;
+                }
+            });
+        }
+        self.nat_gateways.edit(id, |nat| nat.released = true);
+    }
+}
