@@ -1,6 +1,7 @@
 //! Why one address changes or does not, what it waits for, and what waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use crate::compile::Declaration;
 use crate::model::diagnostic::did_you_mean;
@@ -31,15 +32,15 @@ pub struct Explained<'a> {
 }
 
 /// The explanation of an address, each line ended; an error that names the nearest address if there is none such.
-pub fn explain(with: Explained<'_>, address: &Address, style: Style) -> Result<String, Diagnostic> {
+pub fn explain(with: Explained<'_>, address: &Address, style: Style) -> Result<String, Box<Diagnostic>> {
     let requirements = requirements(with.plan, with.declarations, with.state);
     if !requirements.contains_key(address) {
         let message = format!("`{address}`: no such resource is declared or in state");
         let finding = Diagnostic::error(Code("unknown-address"), message);
-        return Err(match did_you_mean(address.as_str(), requirements.keys().map(Address::as_str)) {
+        return Err(Box::new(match did_you_mean(address.as_str(), requirements.keys().map(Address::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help("`meshplan graph --format json` lists every address"),
-        });
+        }));
     }
     let declaration =
         with.declarations.binary_search_by(|d| d.address.cmp(address)).ok().and_then(|n| with.declarations.get(n));
@@ -128,7 +129,9 @@ fn needs(
     let mut all = BTreeSet::new();
     let mut users: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
     for (user, needs) in requirements {
-        needs.iter().for_each(|need| users.entry(need).or_default().push(user));
+        for need in needs {
+            users.entry(need).or_default().push(user);
+        }
     }
     let mut pending = vec![address];
     while let Some(next) = pending.pop() {
@@ -165,11 +168,12 @@ fn timing(plan: &Plan, address: &Address, lines: &mut Vec<String>) {
         if path.is_empty() {
             text.push_str(", starts at once");
         } else {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 ", starts after about {}, waiting longest for {}",
                 duration(before.start[index]),
                 chain(&path)
-            ));
+            );
         }
         // Rounding of sums: a microsecond off the longest chain is on it.
         if plan.estimate.seconds - (before.start[index] + remaining[index]) < 1e-6 {

@@ -2,6 +2,7 @@
 //! never more than the forge takes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::plan::model::{Action, Change, Plan};
 
@@ -54,17 +55,19 @@ fn head(plan: &Plan) -> String {
         out.push_str("*Offline: nothing was read from the cloud; what was last applied stands for what is there.*\n\n");
     }
     if plan.is_empty() {
-        out.push_str(&format!("**{}**\n", inline(&nothing_to_do(plan))));
+        let _ = writeln!(out, "**{}**", inline(&nothing_to_do(plan)));
     } else {
-        out.push_str(&format!("**{}**\n\n{}\n", counts(&plan.summary), inline(&expectation(plan))));
+        let _ = writeln!(out, "**{}**\n\n{}", counts(&plan.summary), inline(&expectation(plan)));
     }
     if let Some(remark) = bookkeeping(plan) {
-        out.push_str(&format!("\n{}\n", inline(&remark)));
+        let _ = writeln!(out, "\n{}", inline(&remark));
     }
     let risks = risk::risks(plan);
     if !risks.is_empty() {
         out.push_str("\n> [!WARNING]\n> **Look twice at:**\n");
-        risks.iter().for_each(|risk| out.push_str(&format!("> - {}\n", inline(&short(&risk.text)))));
+        for risk in risks {
+            let _ = writeln!(out, "> - {}", inline(&short(&risk.text)));
+        }
     }
     let mut notes: Vec<&String> =
         plan.notes.iter().chain(plan.changes.iter().flat_map(|change| &change.notes)).collect();
@@ -72,9 +75,11 @@ fn head(plan: &Plan) -> String {
     notes.retain(|note| seen.insert(note.as_str()));
     if !notes.is_empty() {
         out.push('\n');
-        notes.iter().take(NOTES).for_each(|note| out.push_str(&format!("- {}\n", inline(&short(&clean(note))))));
+        for note in notes.iter().take(NOTES) {
+            let _ = writeln!(out, "- {}", inline(&short(&clean(note))));
+        }
         if notes.len() > NOTES {
-            out.push_str(&format!("- and {} below\n", counted(notes.len() - NOTES, "more note")));
+            let _ = writeln!(out, "- and {} below", counted(notes.len() - NOTES, "more note"));
         }
     }
     out
@@ -196,12 +201,12 @@ fn section(part: &str, members: &[usize], sheets: &[Sheet<'_>], detail: &[Detail
     }
     let fence = "`".repeat(fence_length(longest_run(lines())));
     let actions = by_action(members.iter().map(|index| &sheets[*index]));
-    out.push_str(&format!("\n<details><summary><b>{}</b>: {actions}</summary>\n\n{fence}diff\n", inline(part)));
+    let _ = writeln!(out, "\n<details><summary><b>{}</b>: {actions}</summary>\n\n{fence}diff", inline(part));
     for line in lines() {
         out.push_str(line);
         out.push('\n');
     }
-    out.push_str(&format!("{fence}\n</details>\n"));
+    let _ = writeln!(out, "{fence}\n</details>");
 }
 
 /// `28 to create, 1 to update`.

@@ -87,7 +87,9 @@ fn push_value(
 ) {
     if is_long(value) {
         push(mark, 0, format!("{} =", path.trim_end()), remark);
-        lines(value).into_iter().for_each(|line| push(mark, 1, line, None));
+        for line in lines(value) {
+            push(mark, 1, line, None);
+        }
     } else {
         push(mark, 0, format!("{path} = {}", show(value)), remark);
     }

@@ -1,5 +1,7 @@
 //! The plan for a terminal.
 
+use std::fmt::Write as _;
+
 use crate::model::Address;
 use crate::model::event::Operation;
 use crate::plan::model::{Action, Change, Plan, Summary};
@@ -168,7 +170,7 @@ impl Out {
     fn change(&mut self, change: &Change) {
         let glyph = self.style.paint(tone(change.action), &format!("{:>3}", glyph(change)));
         let heading = self.style.paint(Tone::Strong, &heading(change));
-        self.text.push_str(&format!("{glyph} {heading}\n"));
+        let _ = writeln!(self.text, "{glyph} {heading}");
         for line in body(change, self.style) {
             self.text.push_str(&line);
             self.text.push('\n');

@@ -90,12 +90,16 @@ fn push_lines(value: &Value, indent: &str, label: &str, out: &mut Vec<String>) {
         }
         Value::Array(items) if !items.is_empty() && is_long(value) => {
             out.push(format!("{indent}{label}["));
-            items.iter().for_each(|item| push_lines(item, &deeper, "", out));
+            for item in items {
+                push_lines(item, &deeper, "", out);
+            }
             out.push(format!("{indent}]"));
         }
         Value::Object(fields) if is_long(value) && !is_masked(value) => {
             out.push(format!("{indent}{label}{{"));
-            fields.iter().for_each(|(key, field)| push_lines(field, &deeper, &format!("{} = ", clean(key)), out));
+            for (key, field) in fields {
+                push_lines(field, &deeper, &format!("{} = ", clean(key)), out);
+            }
             out.push(format!("{indent}}}"));
         }
         Value::Null
