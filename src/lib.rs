@@ -9,3 +9,4 @@ pub mod resource;
 pub mod sandbox;
 pub mod state;
 pub mod topology;
+pub mod ui;

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, Digest, Document};
+use crate::model::{Address, Digest, Document, Target};
 use crate::resource::RemoteId;
 
 use super::record::IntendedRecord;
@@ -98,6 +98,25 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The addresses whose record or promise it changes.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let (first, second) = match self {
+            Self::Intent { address, .. }
+            | Self::Created { address, .. }
+            | Self::Ready { address, .. }
+            | Self::Void { address }
+            | Self::Tainted { address, .. }
+            | Self::Deleted { address, .. }
+            | Self::Adopted { address, .. }
+            | Self::Forgotten { address } => (Some(address), None),
+            Self::Moved { from, to } => (Some(from), Some(to)),
+            Self::Account { .. } => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
 /// An entry does not fit the state it is folded over: the two files are not of one history.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the journal says {entry} of {address}, and the state has no {missing} of it")]
@@ -165,17 +184,23 @@ impl State {
                 self.intents.remove(&address);
                 // Folded a second time there is no record, or a successor's: neither is touched.
                 if let Some(record) = self.records.get_mut(&address) {
-                    if record.id == id {
-                        self.records.remove(&address);
-                    } else {
+                    if record.id != id {
                         record.deposed.retain(|deposed| deposed.id != id);
+                    } else if let Some(deposed) = record.deposed.pop() {
+                        // What it replaced is still there and must not be lost sight of.
+                        record.id = deposed.id;
+                        record.target = deposed.target;
+                        record.outputs = Document::empty();
+                        record.status = RecordStatus::Tainted("its successor is gone".to_owned());
+                    } else {
+                        self.records.remove(&address);
                     }
                 }
             }
             Entry::Adopted { address, id, record, outputs } => {
                 self.intents.remove(&address);
-                let durations = self.records.get(&address).map(|record| record.durations).unwrap_or_default();
-                let mut record = record.with_id(id, durations);
+                let before = self.records.remove(&address);
+                let mut record = record.succeeding(before, id);
                 record.status = RecordStatus::Ready;
                 record.outputs = outputs;
                 self.records.insert(address, record);
@@ -191,13 +216,25 @@ impl State {
                 if let Some(intent) = self.intents.remove(&from) {
                     self.intents.insert(to.clone(), intent);
                 }
-                for record in self.records.values_mut() {
-                    for dependency in &mut record.depends_on {
-                        if *dependency == from {
-                            *dependency = to.clone();
-                        }
+                let renamed = |address: &mut Address| {
+                    if *address == from {
+                        *address = to.clone();
                     }
+                };
+                let retarget = |target: &mut Target| match target {
+                    Target::Cluster { cluster } => renamed(cluster),
+                    Target::Aws { .. } | Target::Local => {}
+                };
+                for record in self.records.values_mut() {
+                    record.depends_on.iter_mut().for_each(renamed);
                     record.depends_on.sort_unstable();
+                    retarget(&mut record.target);
+                    record.deposed.iter_mut().for_each(|deposed| retarget(&mut deposed.target));
+                }
+                for record in self.intents.values_mut().filter_map(|intent| intent.record.as_mut()) {
+                    record.depends_on.iter_mut().for_each(renamed);
+                    record.depends_on.sort_unstable();
+                    retarget(&mut record.target);
                 }
             }
             Entry::Account { account } => self.account = Some(account),
@@ -214,16 +251,7 @@ impl State {
             return Err(FoldError { entry: "created", missing: "create's promise", address });
         };
         let before = self.records.remove(&address);
-        let durations = before.as_ref().map(|record| record.durations).unwrap_or_default();
-        let deposes = intended.deposes;
-        let mut record = intended.with_id(id, durations);
-        if let Some(before) = before
-            && deposes
-        {
-            record.deposed = before.deposed;
-            record.deposed.push(Deposed { id: before.id, target: before.target });
-        }
-        self.records.insert(address, record);
+        self.records.insert(address, intended.succeeding(before, id));
         Ok(())
     }
 
@@ -233,7 +261,18 @@ impl State {
 }
 
 impl IntendedRecord {
-    fn with_id(self, id: RemoteId, durations: Durations) -> Record {
+    /// The record once its object has an id. Objects that were there before and are not known to be gone stay on record.
+    fn succeeding(self, before: Option<Record>, id: RemoteId) -> Record {
+        let (mut durations, mut deposed) = (Durations::default(), Vec::new());
+        if let Some(before) = before {
+            durations = before.durations;
+            deposed = before.deposed;
+            if self.deposes {
+                deposed.push(Deposed { id: before.id, target: before.target });
+            }
+            // Folded a second time it is its own predecessor.
+            deposed.retain(|deposed| deposed.id != id);
+        }
         Record {
             id,
             status: RecordStatus::Creating,
@@ -245,7 +284,7 @@ impl IntendedRecord {
             depends_on: self.depends_on,
             protected: self.protected,
             durations,
-            deposed: Vec::new(),
+            deposed,
             extra: std::collections::BTreeMap::new(),
         }
     }
@@ -263,7 +302,6 @@ impl Durations {
     }
 }
 
-/// When an intent was promised; for messages.
 impl Intent {
     /// A create's promise.
     #[must_use]
@@ -277,3 +315,6 @@ impl Intent {
         Self { operation, token: String::new(), started, record: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

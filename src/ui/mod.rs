@@ -1,0 +1,14 @@
+//! What people see: streams and colour, progress, reports.
+//!
+//! Entry points: [`Streams`] for every byte that is written, [`Console`] as the sink of a run, [`report()`] for its end.
+//! Nothing here decides anything, and nothing here reads the environment: `cli` does, once.
+
+pub mod console;
+pub mod progress;
+pub mod report;
+pub mod streams;
+
+pub use console::{Console, Form, HEARTBEAT, REDRAW};
+pub use progress::{Progress, frame};
+pub use report::{Report, counts, report};
+pub use streams::{Streams, Wishes};
