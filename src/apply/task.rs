@@ -12,7 +12,7 @@ use crate::model::event::{Event, StepKind};
 use crate::model::{Document, Value};
 use crate::plan::{Change, Reason, fingerprint};
 use crate::resource::{
-    Deletion, DynKind, ErrorClass, LiveDocument, OutputClass, Ownership, ProviderError, RemoteId, Status,
+    Deletion, DynKind, ErrorClass, LiveDocument, Ownership, ProviderError, RemoteId, Status, stored_outputs,
 };
 use crate::state::{Entry, IntendedRecord, Intent, Operation, State};
 
@@ -413,7 +413,7 @@ impl<'a> Task<'a> {
             declared: goal.declared,
             depends_on: goal.depends_on.clone(),
             protected: goal.protected,
-            outputs: self.stored(&live.outputs),
+            outputs: stored_outputs(self.kind, &live.outputs),
             took,
         };
         Turn { entries: vec![entry], events: Vec::new(), next: Next::Finished(Some(live.outputs.clone())) }
@@ -535,7 +535,7 @@ impl<'a> Task<'a> {
             Status::Deleting => return self.moved("it is being deleted"),
         }
         let Some(record) = self.intended() else { return self.fail(&without_goal()) };
-        let outputs = self.stored(&live.outputs);
+        let outputs = stored_outputs(self.kind, &live.outputs);
         let entry = Entry::Adopted { address: self.change.address.clone(), id, record, outputs };
         Turn { entries: vec![entry], events: Vec::new(), next: Next::Finished(Some(live.outputs)) }
     }
@@ -568,18 +568,6 @@ impl<'a> Task<'a> {
     fn masked(&self) -> Option<Document> {
         let masked = mask_sensitive(&self.desired_value, self.kind.fields(), &self.lineage);
         if masked == self.desired_value { self.desired.clone() } else { Document::of(&masked).ok() }
-    }
-
-    /// The outputs that may be stored: the plain ones.
-    fn stored(&self, outputs: &Document) -> Document {
-        if self.kind.outputs().iter().all(|rule| rule.class == OutputClass::Plain) {
-            return outputs.clone();
-        }
-        let Value::Object(mut fields) = outputs.value() else { return Document::empty() };
-        fields.retain(|name, _| {
-            self.kind.outputs().iter().any(|rule| rule.name == name && rule.class == OutputClass::Plain)
-        });
-        Document::of(&Value::Object(fields)).unwrap_or_else(|_| Document::empty())
     }
 
     fn retry(&mut self, error: ProviderError, request: Request) -> Turn {

@@ -8,7 +8,7 @@ use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensit
 use crate::model::event::Operation;
 use crate::model::graph::Dag;
 use crate::model::{Address, AttrPath, Code, Diagnostic, Digest, Document, Location, Value};
-use crate::resource::{KindRules, LiveDocument, Possession, ReplaceOrder, RuleBook, Status};
+use crate::resource::{KindRules, LiveDocument, Possession, ReplaceOrder, RuleBook, Status, stored_outputs};
 use crate::state::{self, Entry, Record, RecordStatus, State};
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
@@ -326,7 +326,19 @@ impl<'a> Planner<'a> {
             Some(Status::Ready | Status::Pending(_) | Status::Deleting) | None => String::new(),
         };
         let deposed = facts.record.is_some_and(|record| !record.deposed.is_empty());
+        // The promised successor of a create-first replacement: its predecessor is still on record.
+        let unfinished_replacement = facts.record.is_some()
+            && facts.prior == Prior::Promised
+            && self
+                .state
+                .intents
+                .get(address)
+                .and_then(|intent| intent.record.as_ref())
+                .is_some_and(|record| record.deposes);
         let (action, reason) = match verdict {
+            Verdict::Create(Why::Unfinished) | Verdict::Adopt(Why::Unfinished) if unfinished_replacement => {
+                (Action::Replace, Reason::CreateUnfinished)
+            }
             Verdict::NoOp if deposed => (Action::Replace, Reason::Deposed),
             Verdict::NoOp => return self.up_to_date(facts, desired, live, outputs),
             Verdict::Refuse => return self.refuse(facts, &failed),
@@ -355,8 +367,19 @@ impl<'a> Planner<'a> {
             | Action::Wait => Outlook::Unknown,
         };
         self.outlooks.set(address, outlook, outputs.as_ref());
-        let deposes = action == Action::Replace && reason != Reason::Deposed && self.deposes(facts);
-        if action == Action::Replace && !deposes && reason != Reason::Deposed {
+        // A predecessor that an interrupted replacement left behind goes as soon as this one is ready.
+        let deposes = match action {
+            Action::Replace if reason == Reason::Deposed => true,
+            Action::Replace => unfinished_replacement || self.deposes(facts),
+            Action::NoOp
+            | Action::Create
+            | Action::Update
+            | Action::Delete
+            | Action::Forget
+            | Action::Adopt
+            | Action::Wait => deposed,
+        };
+        if action == Action::Replace && !deposes {
             self.delete_first.insert(address.clone());
         }
         let fields =
@@ -413,6 +436,7 @@ impl<'a> Planner<'a> {
             Document::of(&applied).unwrap_or_else(|_| record.spec.clone())
         };
         let depends_on = facts.declaration.requirements();
+        let outputs = stored_outputs(facts.rules, &outputs);
         let outputs_moved = record.outputs != outputs && record.outputs.value() != outputs.value();
         let behind = record.declared != facts.declared
             || record.status != RecordStatus::Ready

@@ -36,27 +36,23 @@ pub(super) fn build(changes: &[Change], state: &State, rules: &RuleBook) -> Resu
     let mut steps: Vec<(Address, StepKind, f64)> = Vec::new();
     let mut pairs: BTreeMap<&Address, Pair> = BTreeMap::new();
     for change in changes {
+        let deposes = change.goal.as_ref().is_some_and(|goal| goal.deposes);
+        let (ready, gone) = match change.action {
+            Action::NoOp => (None, None),
+            Action::Create => (Some(StepKind::Create), deposes.then_some(StepKind::Delete)),
+            Action::Update => (Some(StepKind::Update), deposes.then_some(StepKind::Delete)),
+            Action::Wait => (Some(StepKind::Wait), deposes.then_some(StepKind::Delete)),
+            Action::Adopt => (Some(StepKind::Adopt), deposes.then_some(StepKind::Delete)),
+            Action::Replace if change.reason == Reason::Deposed => (None, Some(StepKind::Delete)),
+            Action::Replace => (Some(StepKind::Create), Some(StepKind::Delete)),
+            Action::Delete => (None, Some(StepKind::Delete)),
+            Action::Forget => (None, Some(StepKind::Forget)),
+        };
         let mut add = |kind: StepKind| {
             steps.push((change.address.clone(), kind, seconds(change, kind, state, rules)));
-            Some(steps.len() - 1)
+            steps.len() - 1
         };
-        let mut pair = match change.action {
-            Action::NoOp => Pair::default(),
-            Action::Create => Pair { ready: add(StepKind::Create), gone: None, deposes: false },
-            Action::Update => Pair { ready: add(StepKind::Update), gone: None, deposes: false },
-            Action::Wait => Pair { ready: add(StepKind::Wait), gone: None, deposes: false },
-            Action::Adopt => Pair { ready: add(StepKind::Adopt), gone: None, deposes: false },
-            Action::Delete => Pair { ready: None, gone: add(StepKind::Delete), deposes: false },
-            Action::Forget => Pair { ready: None, gone: add(StepKind::Forget), deposes: false },
-            Action::Replace if change.reason == Reason::Deposed => {
-                Pair { ready: None, gone: add(StepKind::Delete), deposes: false }
-            }
-            Action::Replace => {
-                let gone = add(StepKind::Delete);
-                Pair { ready: add(StepKind::Create), gone, deposes: false }
-            }
-        };
-        pair.deposes = change.goal.as_ref().is_some_and(|goal| goal.deposes);
+        let pair = Pair { ready: ready.map(&mut add), gone: gone.map(&mut add), deposes };
         pairs.insert(&change.address, pair);
     }
     let mut dag = Dag::new(steps.len());

@@ -19,5 +19,6 @@ pub use kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Statu
 pub use registry::{Registry, RuleBook};
 pub use rules::{
     Api, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder, UpgradeError,
+    stored_outputs,
 };
 pub use wait::WaitPolicy;

@@ -1,7 +1,7 @@
 //! The pure half of a kind: everything that the planner may know of it.
 
 use crate::model::diff::FieldRule;
-use crate::model::{AttrPath, Value};
+use crate::model::{AttrPath, Document, Value};
 
 use super::kind::RemoteId;
 use super::wait::WaitPolicy;
@@ -66,6 +66,17 @@ pub trait KindRules: Send + Sync {
             Err(UpgradeError { kind: self.name(), from, to: self.schema_version() })
         }
     }
+}
+
+/// The outputs that may be stored: the plain ones.
+#[must_use]
+pub fn stored_outputs(rules: &dyn KindRules, outputs: &Document) -> Document {
+    if rules.outputs().iter().all(|rule| rule.class == OutputClass::Plain) {
+        return outputs.clone();
+    }
+    let Value::Object(mut fields) = outputs.value() else { return Document::empty() };
+    fields.retain(|name, _| rules.outputs().iter().any(|rule| rule.name == name && rule.class == OutputClass::Plain));
+    Document::of(&Value::Object(fields)).unwrap_or_else(|_| Document::empty())
 }
 
 /// One output of a kind.
