@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod compile;
+pub mod kinds;
 pub mod model;
 pub mod plan;
 pub mod refresh;

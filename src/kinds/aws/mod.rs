@@ -1,0 +1,17 @@
+//! The kinds of Amazon EC2's networks.
+
+pub mod client;
+pub mod egress_only_internet_gateway;
+pub mod eip;
+mod error;
+pub mod existing_network;
+pub mod internet_gateway;
+mod live;
+pub mod nat_gateway;
+pub mod route;
+pub mod route_table;
+pub mod subnet;
+pub mod tags;
+pub mod vpc;
+
+pub use client::Ec2;

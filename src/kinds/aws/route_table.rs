@@ -1,0 +1,146 @@
+//! `aws.route_table`: a route table. Its routes are resources of their own; which subnets use it is part of the
+//! subnets.
+
+use aws_sdk_ec2::types::{Filter, ResourceType};
+use serde::{Deserialize, Serialize};
+
+use crate::model::diff::{FieldRule, FieldTrait};
+use crate::model::{Address, Input, Reference, Value};
+use crate::resource::{
+    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
+    ResourceKind, Status, WaitPolicy,
+};
+
+use super::client::Ec2;
+use super::error::{Absence, Answer};
+use super::live::{in_order, texts};
+use super::tags::{self, Tags};
+use super::vpc::no_id;
+
+/// The most that one page holds: this API takes 5 to 100.
+const PAGE: i32 = 100;
+
+/// The kind `aws.route_table`.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteTable;
+
+/// What is declared of a route table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The VPC it is in.
+    pub vpc_id: Input<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What a route table yields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Its id.
+    pub route_table_id: String,
+}
+
+impl KindRules for RouteTable {
+    fn name(&self) -> &'static str {
+        "aws.route_table"
+    }
+
+    fn fields(&self) -> &'static [FieldRule] {
+        &[FieldRule { path: "vpc_id", traits: &[FieldTrait::Immutable] }]
+    }
+
+    fn outputs(&self) -> &'static [OutputRule] {
+        const { &[OutputRule::plain("route_table_id")] }
+    }
+
+    fn expected(&self) -> Expected {
+        Expected { create: 1.0, update: 1.0, delete: 1.0 }
+    }
+
+    fn api(&self) -> Api {
+        Api::Ec2
+    }
+
+    fn wait(&self) -> WaitPolicy {
+        WaitPolicy::new(500, 1_000, 300)
+    }
+
+    fn check(&self, spec: &Value) -> Vec<FieldError> {
+        tags::check(spec)
+    }
+}
+
+impl ResourceKind for RouteTable {
+    type Spec = Spec;
+    type Outputs = Outputs;
+    type Client = Ec2;
+
+    fn example() -> Spec {
+        let vpc = Address::new("aws.vpc", &["network1"]);
+        Spec {
+            vpc_id: Reference::to(&vpc, "vpc_id").into(),
+            tags: Tags::from([("Name".to_owned(), "mesh1-network1-public".to_owned())]),
+        }
+    }
+
+    async fn read_many(
+        &self,
+        client: &Ec2,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
+        let tables = list(client, tags::ids_filter("route-table-id", texts(ids))).await?;
+        Ok(in_order(ids, tables.iter().filter_map(project)))
+    }
+
+    async fn create(
+        &self,
+        client: &Ec2,
+        spec: &Spec,
+        owner: &Ownership,
+    ) -> Result<Created<Spec, Outputs>, ProviderError> {
+        let answer = client
+            .api()
+            .create_route_table()
+            .client_token(&owner.token)
+            .vpc_id(spec.vpc_id.known()?)
+            .tag_specifications(tags::at_create(ResourceType::RouteTable, &spec.tags, owner))
+            .send()
+            .await
+            .written("ec2:CreateRouteTable")?;
+        let (id, live) = answer.route_table().and_then(project).ok_or_else(|| no_id("ec2:CreateRouteTable"))?;
+        Ok(Created { id: RemoteId::new(id), live: Some(live) })
+    }
+
+    async fn find(&self, client: &Ec2, _: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
+        let tables = list(client, tags::filter(owner)).await?;
+        let ours = tables.into_iter().filter(|table| tags::made_by(owner, table.tags()));
+        Ok(tags::first(ours.map(|table| table.route_table_id)))
+    }
+
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+    }
+
+    async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {
+        let answer = client.api().delete_route_table().route_table_id(id.as_str()).send().await;
+        answer.written("ec2:DeleteRouteTable").unless_absent()?;
+        Ok(Deletion::Accepted)
+    }
+}
+
+/// The route tables that pass a filter, with their routes and associations.
+pub(super) async fn list(client: &Ec2, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::RouteTable>, ProviderError> {
+    let mut pages = client.api().describe_route_tables().filters(filter).max_results(PAGE).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        found.extend(page.read("ec2:DescribeRouteTables")?.route_tables.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+fn project(table: &aws_sdk_ec2::types::RouteTable) -> Option<(String, Live<Spec, Outputs>)> {
+    let id = table.route_table_id()?.to_owned();
+    let spec = Spec { vpc_id: table.vpc_id()?.into(), tags: tags::project(table.tags()) };
+    Some((id.clone(), Live { spec, outputs: Outputs { route_table_id: id }, status: Status::Ready }))
+}

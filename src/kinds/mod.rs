@@ -1,0 +1,27 @@
+//! The kinds: one file and one line of [`KINDS`] each.
+//!
+//! A kind knows its own API and nothing of the engine: no retries, no waits, no state. Entry points: [`KINDS`] and
+//! [`registry`]; compile builds the kinds' typed `Spec`s.
+
+pub mod aws;
+
+use crate::resource::{DynKind, Registry};
+
+/// Every kind, by name.
+pub static KINDS: &[&dyn DynKind] = &[
+    &aws::egress_only_internet_gateway::EgressOnlyInternetGateway,
+    &aws::eip::Eip,
+    &aws::existing_network::ExistingNetwork,
+    &aws::internet_gateway::InternetGateway,
+    &aws::nat_gateway::NatGateway,
+    &aws::route::Route,
+    &aws::route_table::RouteTable,
+    &aws::subnet::Subnet,
+    &aws::vpc::Vpc,
+];
+
+/// [`KINDS`] as the registry that the engine takes.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry::new(KINDS)
+}
