@@ -1,14 +1,32 @@
 //! State as JSON, and back: the content of the state file.
 //!
-//! Entry points: [`encode`] and [`decode`]. One line per record, so that a change is a small diff and one pass writes
+//! Entry points: [`encode`], [`decode`] and, for a large file, [`decode_from`]. One line per record, so that a change is a small diff and one pass writes
 //! it; documents are copied as text and never parsed. Fields that this version does not know are kept as they
 //! are, which is why the impls are written by hand: serde's `flatten` cannot keep raw text.
 //! Nothing here touches a file.
+//!
+//! ```json
+//! {"format":1,
+//! "written_by":"0.1.0",
+//! "mesh":"demo",
+//! "lineage":"0123456789abcdef0123456789abcdef",
+//! "serial":7,
+//! "generation":12,
+//! "account":"111122223333",
+//! "region":"us-west-2",
+//! "sandbox":false,
+//! "records":{
+//! "aws.vpc/network1":{"id":"vpc-0a","status":"ready","schema_version":1,"target":{"aws":{"region":"us-west-2"}},"declared":"…","depends_on":[],"spec":{…},"outputs":{…}}
+//! },
+//! "intents":{
+//! },
+//! "checksum":"59db4317"}
+//! ```
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Seek, Write};
 
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -69,6 +87,58 @@ pub(crate) fn encode<W: Write>(state: &State, writer: W) -> io::Result<W> {
 pub(crate) fn decode(text: &[u8]) -> Result<Decoded, DecodeError> {
     decode_with(&CHAIN, text)
 }
+
+/// Reads the content of a state file of this many bytes record by record, so that memory holds the state and not its text as
+/// well. The text is read twice: only what was found whole is parsed.
+pub(crate) fn decode_from(mut source: impl BufRead + Seek, length: usize) -> io::Result<Result<Decoded, DecodeError>> {
+    if let Err(damage) = frame::check_from(&mut source, length)? {
+        return Ok(Err(damage.into()));
+    }
+    source.rewind()?;
+    if let Some(state) = decode_lines(&mut source)? {
+        return Ok(Ok(Decoded { state, upgraded_from: None }));
+    }
+    // Another format, or the lines of another program: the long way knows both, and what is wrong.
+    let mut text = Vec::with_capacity(length);
+    source.rewind()?;
+    source.read_to_end(&mut text)?;
+    Ok(decode(&text))
+}
+
+/// Reads what [`encode`] wrote, by its lines; `None` for anything else.
+fn decode_lines(source: &mut impl BufRead) -> io::Result<Option<State>> {
+    let (mut line, mut rest, mut records) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut is_record, mut n_tables) = (false, 0);
+    while source.read_until(b'\n', &mut line)? > 0 {
+        is_record &= line.first() == Some(&b'"');
+        if !is_record {
+            rest.extend_from_slice(&line);
+            is_record = line == RECORDS;
+            n_tables += usize::from(is_record);
+        } else if let Some(record) = decode_record(&line) {
+            records.push(record);
+        } else {
+            return Ok(None);
+        }
+        line.clear();
+    }
+    if frame::format_of(&rest) != Ok(FORMAT) || n_tables != 1 {
+        return Ok(None);
+    }
+    let state = serde_json::from_slice::<State>(&rest).ok().filter(|state| state.records.is_empty());
+    // At once, not one by one: a tree that grows in order stays half empty.
+    Ok(state.map(|state| State { records: records.into_iter().collect(), ..state }))
+}
+
+/// `"ADDRESS":RECORD` and a comma, if another follows.
+fn decode_record(line: &[u8]) -> Option<(Address, Record)> {
+    let line = std::str::from_utf8(line).ok()?.trim_end_matches('\n').trim_end_matches(',');
+    let (address, record) = line.strip_prefix('"')?.split_once("\":")?;
+    Some((address.parse().ok()?, serde_json::from_str(record).ok()?))
+}
+
+/// The line before the first record.
+const RECORDS: &[u8] = b"\"records\":{\n";
 
 fn decode_with(chain: &Chain, text: &[u8]) -> Result<Decoded, DecodeError> {
     frame::check(text)?;
@@ -255,7 +325,7 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// Breaks lines at the members of the file and of its two tables, and nowhere else. The outermost object stays open
+/// Breaks lines at the members of the file and of its two tables, and nowhere else: [`decode_lines`] reads by them. The outermost object stays open
 /// for the checksum.
 struct Lines {
     depth: usize,
@@ -276,6 +346,14 @@ impl serde_json::ser::Formatter for Lines {
             (_, false) => b",",
         };
         writer.write_all(separator)
+    }
+
+    fn write_raw_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if !fragment.contains('\n') {
+            return writer.write_all(fragment.as_bytes());
+        }
+        // In JSON a line break is always between tokens: a space does.
+        writer.write_all(fragment.replace('\n', " ").as_bytes())
     }
 
     fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {

@@ -9,6 +9,8 @@
 //!
 //! The frame is the same in every format of the file, past and future: damage is told apart from a newer format.
 
+use std::io::{self, BufRead};
+
 /// What stands between the body and the eight hexadecimal digits.
 const BEFORE: &str = "\"checksum\":\"";
 /// What follows the digits; the only place where a sealed text ends.
@@ -54,14 +56,37 @@ pub(crate) fn seal(body: &mut Vec<u8>) {
 
 /// Checks a sealed text.
 pub(crate) fn check(text: &[u8]) -> Result<(), Damage> {
-    let cut_short = Damage::CutShort { length: text.len() };
-    let Some(at) = text.len().checked_sub(TAIL) else { return Err(cut_short) };
-    let (body, found) = text.split_at(at);
-    let Some(stored) = found.strip_prefix(BEFORE.as_bytes()).and_then(|rest| rest.strip_suffix(AFTER.as_bytes()))
-    else {
-        return Err(cut_short);
+    let Some((body, last)) = text.len().checked_sub(TAIL).map(|at| text.split_at(at)) else {
+        return Err(Damage::CutShort { length: text.len() });
     };
-    let computed = format!("{:08x}", crc32fast::hash(body));
+    check_last(last, crc32fast::hash(body), text.len())
+}
+
+/// Checks a sealed text of this many bytes without holding it in memory.
+pub(crate) fn check_from(source: &mut impl BufRead, length: usize) -> io::Result<Result<(), Damage>> {
+    let Some(mut left) = length.checked_sub(TAIL) else { return Ok(Err(Damage::CutShort { length })) };
+    let mut hasher = crc32fast::Hasher::new();
+    while left > 0 {
+        let bytes = source.fill_buf()?;
+        let taken = bytes.len().min(left);
+        if taken == 0 {
+            return Ok(Err(Damage::CutShort { length: length - left }));
+        }
+        hasher.update(&bytes[..taken]);
+        source.consume(taken);
+        left -= taken;
+    }
+    let mut last = Vec::with_capacity(TAIL);
+    source.read_to_end(&mut last)?;
+    Ok(check_last(&last, hasher.finalize(), length))
+}
+
+fn check_last(last: &[u8], computed: u32, length: usize) -> Result<(), Damage> {
+    let digits = last.strip_prefix(BEFORE.as_bytes()).and_then(|rest| rest.strip_suffix(AFTER.as_bytes()));
+    let Some(stored) = digits.filter(|digits| digits.len() == 8) else {
+        return Err(Damage::CutShort { length });
+    };
+    let computed = format!("{computed:08x}");
     if stored == computed.as_bytes() {
         return Ok(());
     }
@@ -89,6 +114,7 @@ mod tests {
     fn what_was_sealed_is_valid_json_and_checks() {
         let text = sealed(r#"{"format":12,"a":1,"#);
         assert_eq!(check(&text), Ok(()));
+        assert_eq!(check_from(&mut text.as_slice(), text.len()).unwrap(), Ok(()));
         assert_eq!(format_of(&text), Ok(12));
         assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
     }
@@ -97,12 +123,14 @@ mod tests {
     fn every_truncation_and_every_flipped_bit_is_found() {
         let text = sealed(r#"{"format":1,"name":"some text of some length","#);
         for length in 0..text.len() {
-            assert!(check(&text[..length]).is_err(), "cut at {length}");
+            let damage = check(&text[..length]).unwrap_err();
+            assert_eq!(check_from(&mut &text[..length], length).unwrap(), Err(damage), "cut at {length}");
         }
         for at in 0..text.len() * 8 {
             let mut flipped = text.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(check(&flipped).is_err(), "bit {at}");
+            let damage = check(&flipped).unwrap_err();
+            assert_eq!(check_from(&mut flipped.as_slice(), text.len()).unwrap(), Err(damage), "bit {at}");
         }
     }
 

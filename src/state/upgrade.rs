@@ -77,3 +77,39 @@ impl Chain {
         Ok(entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn plus_one(entry: &RawValue) -> Result<Box<RawValue>, String> {
+        let number: u32 = entry.get().parse().map_err(|_| format!("{} is no number", entry.get()))?;
+        Ok(raw(&(number + 1).to_string()))
+    }
+
+    const COUNTING: Step = Step {
+        state: |members| members.iter().map(|(k, v)| Ok((k.clone(), plus_one(v)?))).collect(),
+        entry: |entry| plus_one(&entry),
+    };
+    const THREE: Chain = Chain { oldest: 4, steps: &[COUNTING, COUNTING, COUNTING] };
+
+    #[test]
+    fn only_the_steps_from_the_format_on_are_taken() {
+        for (format, expected) in [(4, "13"), (5, "12"), (6, "11"), (7, "10")] {
+            assert_eq!(THREE.entry(format, raw("10")).unwrap().get(), expected);
+            let members = THREE.state(format, [("n".to_owned(), raw("10"))].into()).unwrap();
+            assert_eq!(members["n"].get(), expected);
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_step() {
+        assert_eq!(THREE.entry(3, raw("10")).unwrap_err(), UpgradeError::TooOld { format: 3 });
+        let error = UpgradeError::Step { format: 5, reason: "null is no number".to_owned() };
+        assert_eq!(THREE.entry(5, raw("null")).unwrap_err(), error);
+    }
+}

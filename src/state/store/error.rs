@@ -84,9 +84,8 @@ pub enum StoreError {
     },
     /// A line of the journal is not what was written, and it is not the last.
     #[error(
-        "line {line} of journal `{}` is damaged: {what}; what later lines say was done, so it cannot be left out: restore the \
-         file from a backup, or go on without the journal by moving it away and have `meshplan drift` and \
-         `meshplan state adopt` take in what it had recorded",
+        "line {line} of journal `{}` is damaged: {what}; later lines build on it, so it cannot be left out: restore the file \
+         from a backup; or move it away, and take in what it had recorded with `meshplan state adopt`",
         path.display()
     )]
     JournalDamaged {

@@ -193,31 +193,26 @@ fn newest(paths: &Paths) -> Result<Option<State>, StoreError> {
 }
 
 fn current_serial(paths: &Paths) -> Option<u64> {
-    let bytes = disk::read_if_there(&paths.state()).ok()??;
-    load::decode_at(&paths.state(), &bytes).ok().map(|decoded| decoded.state.serial)
+    load::read_state(&paths.state()).ok()?.map(|decoded| decoded.state.serial)
 }
 
 fn load_snapshot(paths: &Paths, serial: u64) -> Result<State, StoreError> {
-    let path = paths.state();
-    if let Some(bytes) = disk::read_if_there(&path)?
-        && let Ok(decoded) = load::decode_at(&path, &bytes)
-        && decoded.state.serial == serial
-    {
-        return Ok(decoded.state);
+    match load::read_state(&paths.state()) {
+        Ok(Some(decoded)) if decoded.state.serial == serial => Ok(decoded.state),
+        // What cannot be read is what snapshots are for.
+        Ok(_) | Err(_) => from_history(paths, serial),
     }
-    from_history(paths, serial)
 }
 
 fn from_history(paths: &Paths, serial: u64) -> Result<State, StoreError> {
     let path = paths.snapshot(serial);
-    if let Some(bytes) = disk::read_if_there(&path)? {
-        return Ok(load::decode_at(&path, &bytes)?.state);
+    if let Some(decoded) = load::read_state(&path)? {
+        return Ok(decoded.state);
     }
     let missing = || StoreError::NoSnapshot { path: paths.history(), serial };
     let before = serial.checked_sub(1).ok_or_else(missing)?;
     let (path, journal) = (paths.snapshot(before), paths.past_journal(before));
-    let bytes = disk::read_if_there(&path)?.ok_or_else(missing)?;
-    let mut state = load::decode_at(&path, &bytes)?.state;
+    let mut state = load::read_state(&path)?.ok_or_else(missing)?.state;
     let entries = load::journal_at(&journal, &disk::read_if_there(&journal)?.ok_or_else(missing)?)?;
     let header = entries.header.ok_or_else(missing)?;
     if let Some(what) = load::misfit(&header, &state) {

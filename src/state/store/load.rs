@@ -1,11 +1,12 @@
 //! A state from its two files, and the writing of the first of them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::state::check::Caller;
-use crate::state::encode::{DecodeError, Decoded, decode, encode};
+use crate::state::encode::{DecodeError, Decoded, decode_from, encode};
 use crate::state::lines::{self, Header, Journal, JournalError};
 use crate::state::record::{FORMAT, State};
 
@@ -18,6 +19,9 @@ use super::paths::Paths;
 /// How often a reader without the lock starts again because a writer saved meanwhile. Each time is a whole save that fell into
 /// one read, so more than two in a row do not happen by chance.
 const ATTEMPTS: usize = 10;
+
+/// How much of a state file is read at once.
+const BUFFER: usize = 256 * 1024;
 
 /// A state as its files have it.
 #[derive(Debug)]
@@ -51,22 +55,21 @@ pub(super) enum Found {
 
 /// Reads both files, once.
 pub(super) fn load(paths: &Paths) -> Result<Option<(Loaded, Found)>, StoreError> {
-    let Some(bytes) = disk::read_if_there(&paths.state())? else {
-        let journal = read_journal(paths)?;
-        if journal.header.is_some() {
-            let what = format!("there is no `{}`", paths.state().display());
-            return Err(StoreError::JournalForeign { path: paths.journal(), what });
-        }
-        return Ok(None);
-    };
     let path = paths.state();
-    let decoded = decode_at(&path, &bytes).map_err(|mut error| {
+    let read = read_state(&path).map_err(|mut error| {
         if let StoreError::Damaged { way_out, .. } = &mut error {
             *way_out = history::way_out(paths);
         }
         error
     })?;
-    drop(bytes);
+    let Some(decoded) = read else {
+        let journal = read_journal(paths)?;
+        if journal.header.is_some() {
+            let what = format!("there is no `{}`", path.display());
+            return Err(StoreError::JournalForeign { path: paths.journal(), what });
+        }
+        return Ok(None);
+    };
     let mut notes: Vec<Note> = decoded.upgraded_from.map(|format| Note::Upgraded { format }).into_iter().collect();
     let mut state = decoded.state;
     state
@@ -106,15 +109,22 @@ pub(super) fn write_state(paths: &Paths, state: &State) -> Result<(), StoreError
     disk::sync_directory(paths.directory())
 }
 
-/// Decodes a state file; errors name it.
-pub(super) fn decode_at(path: &Path, bytes: &[u8]) -> Result<Decoded, StoreError> {
-    let path = path.to_owned();
-    decode(bytes).map_err(|error| match error {
-        DecodeError::Damaged(damage) => {
-            StoreError::Damaged { path, damage, way_out: "`meshplan state history` lists the snapshots".to_owned() }
+/// Reads a state file; `None` when there is none.
+pub(super) fn read_state(path: &Path) -> Result<Option<Decoded>, StoreError> {
+    let Some(file) = disk::optional(File::open(path)).at("read", path)? else { return Ok(None) };
+    let length = file.metadata().at("look at", path)?.len();
+    let length = usize::try_from(length).map_err(io::Error::other).at("read", path)?;
+    let decoded = decode_from(BufReader::with_capacity(BUFFER, file), length).at("read", path)?;
+    decoded.map(Some).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            DecodeError::Damaged(damage) => {
+                let way_out = "`meshplan state history` lists the snapshots".to_owned();
+                StoreError::Damaged { path, damage, way_out }
+            }
+            DecodeError::Newer { format, written_by } => StoreError::Newer { path, format, written_by },
+            DecodeError::Upgrade(error) => StoreError::upgrade(&path, &error),
         }
-        DecodeError::Newer { format, written_by } => StoreError::Newer { path, format, written_by },
-        DecodeError::Upgrade(error) => StoreError::upgrade(&path, &error),
     })
 }
 
