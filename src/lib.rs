@@ -1,6 +1,7 @@
 //! meshplan plans, applies and destroys an Istio mesh that spans several networks and several EKS clusters.
 
 pub mod apply;
+pub mod cli;
 pub mod compile;
 pub mod kinds;
 pub mod model;

@@ -53,6 +53,9 @@ pub struct Plan {
     /// The digest of the topology's text; `None` for a destroy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Digest>,
+    /// Where the topology was read from, as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// How many resources each action concerns.
     pub summary: Summary,
     /// Every change but the no-ops, sorted by address.

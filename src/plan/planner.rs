@@ -616,6 +616,7 @@ impl<'a> Planner<'a> {
             sandbox: self.state.sandbox,
             offline: inputs.observed.is_none(),
             topology: inputs.topology,
+            source: None,
             summary,
             changes: self.changes,
             steps,

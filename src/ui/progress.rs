@@ -1,6 +1,7 @@
 //! How far a run is: events in, lines of text out. Pure; time comes with the events and with [`Progress::at`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -169,7 +170,7 @@ impl Progress {
         let step = &self.steps[index];
         let mut line = format!("{} {}", step.kind.verb(), step.address);
         if let Standing::Running { since, what } = &step.standing {
-            line.push_str(&format!(", {} of about {}", duration(self.since(*since)), duration(step.expected)));
+            let _ = write!(line, ", {} of about {}", duration(self.since(*since)), duration(step.expected));
             if !what.is_empty() {
                 line.push_str(": ");
                 line.push_str(what);
@@ -179,7 +180,9 @@ impl Progress {
         match waiting.collect::<BTreeSet<usize>>().len() {
             0 => {}
             1 => line.push_str("; 1 step waits for it"),
-            n => line.push_str(&format!("; {n} steps wait for it")),
+            n => {
+                let _ = write!(line, "; {n} steps wait for it");
+            }
         }
         line
     }

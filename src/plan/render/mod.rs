@@ -20,7 +20,7 @@ pub use graph::{GraphFormat, graph};
 pub use json::{PlanError, json, parse};
 pub use markdown::{MARKDOWN_BUDGET, markdown};
 pub use style::{Style, Tone};
-pub use text::{chain, counts, expectation, text};
+pub use text::{chain, changes, counts, expectation, text};
 pub use value::{clean, show};
 
 use super::model::Change;

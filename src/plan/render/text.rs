@@ -36,10 +36,7 @@ pub fn text(plan: &Plan, style: Style) -> String {
         }
         return out.text;
     }
-    for change in &plan.changes {
-        out.change(change);
-        out.blank();
-    }
+    out.text.push_str(&changes(plan, style));
     let risks = risk::risks(plan);
     if !risks.is_empty() {
         out.line(Tone::Change, "Look twice at:");
@@ -52,6 +49,17 @@ pub fn text(plan: &Plan, style: Style) -> String {
     out.line(Tone::Plain, &expectation(plan));
     if let Some(remark) = bookkeeping(plan) {
         out.line(Tone::Plain, &remark);
+    }
+    out.text
+}
+
+/// The changes alone, each followed by an empty line.
+#[must_use]
+pub fn changes(plan: &Plan, style: Style) -> String {
+    let mut out = Out { text: String::new(), style };
+    for change in &plan.changes {
+        out.change(change);
+        out.blank();
     }
     out.text
 }
