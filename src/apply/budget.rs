@@ -73,7 +73,7 @@ impl Budgets {
         }
         // Rounded up to a millisecond, so that a sleeper never wakes a hair too early and asks again.
         let seconds = (1.0 - bucket.tokens) / bucket.rate;
-        Err(Duration::from_millis((seconds * 1000.0).ceil().max(1.0) as u64))
+        Err(Duration::from_secs_f64((seconds * 1000.0).ceil().max(1.0) / 1000.0))
     }
 
     /// The API complained: half the rate, an empty bucket, and nothing for as long as it asked.

@@ -19,13 +19,14 @@ use crate::model::event::{Counts, Event, Sink, Stamped, StepKind};
 use crate::model::graph::Dag;
 use crate::model::{Address, Clock, Document};
 use crate::plan::{Action, Change, Plan, Reason, step_graph};
-use crate::resource::{Cloud, ProviderError, Registry, RemoteId};
+use crate::resource::{Cloud, Registry};
 use crate::state::Entry;
 
-use super::budget::{Budgets, Key, Verb};
+use super::budget::{Budgets, Key};
 use super::ledger::{Ledger, LedgerError};
 use super::queue::Queue;
 use super::report::{Failure, Outcome, Skipped};
+use super::requests::{Gated, key, throttled};
 use super::resolve::{Outputs, token};
 use super::task::{Answer, Beginning, Next, Request, Task, Turn};
 
@@ -72,7 +73,7 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, ApplyError> {
 }
 
 /// Something that happened.
-enum Wake {
+pub(super) enum Wake {
     /// A delay is over: the task's pending request is due.
     Due(usize),
     /// There may be tokens again.
@@ -81,30 +82,30 @@ enum Wake {
     Answers(Vec<(usize, Answer)>),
 }
 
-struct Engine<'a> {
+pub(super) struct Engine<'a> {
     plan: &'a Plan,
-    registry: &'a Registry,
-    cloud: &'a Cloud,
-    clock: Arc<dyn Clock>,
+    pub(super) registry: &'a Registry,
+    pub(super) cloud: &'a Cloud,
+    pub(super) clock: Arc<dyn Clock>,
     ledger: &'a mut dyn Ledger,
     sink: &'a mut dyn Sink,
     interrupt: Pin<Box<dyn Future<Output = ()>>>,
-    budgets: Budgets,
+    pub(super) budgets: Budgets,
     dag: Dag,
-    queue: Queue,
+    pub(super) queue: Queue,
     outputs: Outputs,
-    tasks: BTreeMap<usize, Task<'a>>,
+    pub(super) tasks: BTreeMap<usize, Task<'a>>,
     /// The next request of each task that has one coming, until it is made.
-    due: BTreeMap<usize, Request>,
+    pub(super) due: BTreeMap<usize, Request>,
     /// Due requests that wait for a token, the most urgent first.
-    gated: BTreeMap<Key, BinaryHeap<Gated>>,
+    pub(super) gated: BTreeMap<Key, BinaryHeap<Gated>>,
     /// Requests that may change something: they are never dropped.
-    calls: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
+    pub(super) calls: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
     /// Delays and reads: dropped when the operator asks to stop.
-    waits: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
+    pub(super) waits: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
     /// When the earliest budget timer fires.
-    budget_timer: Option<Timestamp>,
-    stopping: bool,
+    pub(super) budget_timer: Option<Timestamp>,
+    pub(super) stopping: bool,
     started: Timestamp,
     /// How long each step took, in seconds.
     took: Vec<f64>,
@@ -115,28 +116,6 @@ struct Engine<'a> {
     promised: u64,
     /// What happens once the entries are durable.
     then: Vec<(usize, Vec<Event>, Next)>,
-}
-
-/// A due request that waits for a token.
-#[derive(Debug, PartialEq)]
-struct Gated {
-    urgency: f64,
-    step: usize,
-    since: Timestamp,
-}
-
-impl Eq for Gated {}
-
-impl PartialOrd for Gated {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Gated {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.urgency.total_cmp(&other.urgency).then(other.step.cmp(&self.step))
-    }
 }
 
 impl<'a> Engine<'a> {
@@ -225,7 +204,9 @@ impl<'a> Engine<'a> {
                 self.ledger.append(entries)?;
             }
             for (step, events, next) in std::mem::take(&mut self.then) {
-                events.into_iter().for_each(|event| self.emit(event));
+                for event in events {
+                    self.emit(event);
+                }
                 self.carry_on(step, next);
             }
         }
@@ -271,7 +252,7 @@ impl<'a> Engine<'a> {
         Ok(Beginning { change, step: kind, kind: dyn_kind, now: self.clock.now(), state, desired, token })
     }
 
-    fn answered(&mut self, step: usize, answer: Answer) {
+    pub(super) fn answered(&mut self, step: usize, answer: Answer) {
         let now = self.clock.now();
         if let (Some(task), Some((verb, error))) = (self.tasks.get(&step), throttled(&answer)) {
             let key = key(task, verb);
@@ -364,116 +345,6 @@ impl<'a> Engine<'a> {
         self.outcome.failures.push(failure);
     }
 
-    /// Puts a due request in front of its budget.
-    fn gate(&mut self, step: usize) {
-        let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.get(&step)) else { return };
-        let gated = Gated { urgency: self.queue.urgency(step), step, since: self.clock.now() };
-        self.gated.entry(key(task, verb(request))).or_default().push(gated);
-    }
-
-    /// Makes every due request for which there is a token.
-    fn release_gated(&mut self) {
-        let now = self.clock.now();
-        let mut earliest: Option<Duration> = None;
-        for (key, mut waiting) in std::mem::take(&mut self.gated) {
-            while !waiting.is_empty() {
-                if self.stopping {
-                    break;
-                }
-                if let Err(delay) = self.budgets.take(&key, now) {
-                    earliest = Some(earliest.map_or(delay, |earliest| earliest.min(delay)));
-                    break;
-                }
-                if key.3 == Verb::Read {
-                    let width = waiting.len().min(READ_WIDTH);
-                    let readers: Vec<usize> =
-                        (0..width).filter_map(|_| waiting.pop()).map(|g| self.ungate(&g, now)).collect();
-                    self.read(&key, readers);
-                } else if let Some(gated) = waiting.pop() {
-                    let step = self.ungate(&gated, now);
-                    self.call(step);
-                }
-            }
-            if !waiting.is_empty() {
-                self.gated.insert(key, waiting);
-            }
-        }
-        if let Some(delay) = earliest.filter(|_| !self.stopping) {
-            let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
-            if self.budget_timer.is_none_or(|timer| at < timer) {
-                self.budget_timer = Some(at);
-                let sleep = self.clock.sleep(delay);
-                self.waits.push(Box::pin(async move {
-                    sleep.await;
-                    Wake::Budget
-                }));
-            }
-        }
-    }
-
-    fn ungate(&mut self, gated: &Gated, now: Timestamp) -> usize {
-        if let Some(task) = self.tasks.get_mut(&gated.step) {
-            task.gated += Duration::try_from(now.duration_since(gated.since)).unwrap_or_default();
-        }
-        gated.step
-    }
-
-    /// One read for several tasks of one kind and target.
-    fn read(&mut self, key: &Key, readers: Vec<usize>) {
-        let Some(kind) = self.registry.kind(key.2) else { return };
-        let mut steps = Vec::with_capacity(readers.len());
-        let mut ids: Vec<RemoteId> = Vec::with_capacity(readers.len());
-        for step in readers {
-            self.due.remove(&step);
-            match self.tasks.get(&step).and_then(|task| task.id.clone()) {
-                Some(id) => {
-                    steps.push(step);
-                    ids.push(id);
-                }
-                None => {
-                    self.answered(step, Answer::Read(Err(ProviderError::bug(kind.name(), "there is no id to read"))))
-                }
-            }
-        }
-        let (cloud, target) = (self.cloud, key.1.clone());
-        self.waits.push(Box::pin(async move {
-            match kind.read_many(cloud, &target, &ids).await {
-                Ok(found) => {
-                    Wake::Answers(steps.into_iter().zip(found.into_iter().map(|live| Answer::Read(Ok(live)))).collect())
-                }
-                Err(error) => {
-                    Wake::Answers(steps.into_iter().map(|step| (step, Answer::Read(Err(error.clone())))).collect())
-                }
-            }
-        }));
-    }
-
-    /// One request that is not a read.
-    fn call(&mut self, step: usize) {
-        let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.remove(&step)) else { return };
-        let (kind, cloud, target, owner) = (task.kind, self.cloud, task.change.target.clone(), task.owner.clone());
-        let (id, desired) = (task.id.clone(), task.desired.clone().unwrap_or_else(Document::empty));
-        let missing = move || ProviderError::bug(kind.name(), "there is no id to work on");
-        let is_find = request == Request::Find;
-        let future: LocalBoxFuture<'a, Wake> = Box::pin(async move {
-            let answer = match request {
-                Request::Create => Answer::Created(kind.create(cloud, &target, &desired, &owner).await),
-                Request::Find => Answer::Found(kind.find(cloud, &target, &desired, &owner).await),
-                Request::Update(from) => Answer::Updated(match &id {
-                    Some(id) => kind.update(cloud, &target, id, &from, &desired).await,
-                    None => Err(missing()),
-                }),
-                Request::Delete => Answer::Deleted(match &id {
-                    Some(id) => kind.delete(cloud, &target, id).await,
-                    None => Err(missing()),
-                }),
-                Request::Read => Answer::Read(Err(ProviderError::bug(kind.name(), "reads are made together"))),
-            };
-            Wake::Answers(vec![(step, answer)])
-        });
-        if is_find { self.waits.push(future) } else { self.calls.push(future) }
-    }
-
     /// Everything that has happened, as soon as something has.
     async fn next_wakes(&mut self) -> Vec<Wake> {
         let wakes = poll_fn(|cx| self.poll_wakes(cx)).await;
@@ -549,32 +420,4 @@ impl<'a> Engine<'a> {
         });
         outcome
     }
-}
-
-/// Which bucket a task's request draws from.
-fn key(task: &Task<'_>, verb: Verb) -> Key {
-    (task.kind.api(), task.change.target.clone(), task.kind.name(), verb)
-}
-
-fn verb(request: &Request) -> Verb {
-    match request {
-        Request::Read => Verb::Read,
-        // A find is a describe, by tag; it shares no request with others.
-        Request::Find => Verb::Find,
-        Request::Create => Verb::Create,
-        Request::Update(_) => Verb::Update,
-        Request::Delete => Verb::Delete,
-    }
-}
-
-/// The complaint in an answer, if it is one, and about which verb.
-fn throttled(answer: &Answer) -> Option<(Verb, &ProviderError)> {
-    let (verb, error) = match answer {
-        Answer::Read(result) => (Verb::Read, result.as_ref().err()),
-        Answer::Created(result) => (Verb::Create, result.as_ref().err()),
-        Answer::Found(result) => (Verb::Find, result.as_ref().err()),
-        Answer::Updated(result) => (Verb::Update, result.as_ref().err()),
-        Answer::Deleted(result) => (Verb::Delete, result.as_ref().err()),
-    };
-    error.filter(|error| error.class == crate::resource::ErrorClass::Throttled).map(|error| (verb, error))
 }

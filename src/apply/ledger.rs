@@ -1,6 +1,6 @@
 //! The port to what remembers: the engine appends entries and reads the state that they make.
 
-use crate::state::{Entry, State};
+use crate::state::{Entry, State, Store};
 
 /// An entry could not be made durable. The run stops at once: nothing may happen that is not remembered.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,16 @@ pub trait Ledger {
 
     /// Makes entries durable, all at once.
     fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError>;
+}
+
+impl Ledger for Store {
+    fn state(&self) -> &State {
+        Self::state(self)
+    }
+
+    fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
+        Self::append(self, &entries).map_err(|error| LedgerError(Box::new(error)))
+    }
 }
 
 /// A ledger without a disk: for simulations and benchmarks.

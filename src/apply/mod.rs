@@ -7,6 +7,7 @@
 //! * `budget`: how many requests an API may get (pure);
 //! * `retry`: what is done about an error (pure);
 //! * `task`: what one step does next, given the last answer (pure but for reading state);
+//! * `requests`: making them, within the budgets;
 //! * `engine`: the loop.
 
 mod budget;
@@ -14,6 +15,7 @@ mod engine;
 mod ledger;
 mod queue;
 mod report;
+mod requests;
 mod resolve;
 mod retry;
 mod task;

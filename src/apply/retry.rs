@@ -84,27 +84,28 @@ struct Policy {
     total: Duration,
 }
 
-const fn policy_of(first_ms: u64, longest_seconds: u64, total_seconds: u64) -> Option<Policy> {
-    Some(Policy {
+const fn policy_of(first_ms: u64, longest_seconds: u64, total_seconds: u64) -> Policy {
+    Policy {
         first: Duration::from_millis(first_ms),
         longest: Duration::from_secs(longest_seconds),
         total: Duration::from_secs(total_seconds),
-    })
+    }
 }
 
 /// How each class is retried; `None` fails the step at once.
 fn policy(class: ErrorClass) -> Option<Policy> {
-    match class {
+    Some(match class {
         // A shared account can be throttled for minutes by someone else's run.
         ErrorClass::Throttled => policy_of(1000, 20, 600),
-        ErrorClass::Transient => policy_of(500, 10, 180),
-        ErrorClass::Ambiguous => policy_of(500, 10, 180),
+        ErrorClass::Transient | ErrorClass::Ambiguous => policy_of(500, 10, 180),
         // The bound of terraform's provider for its own new objects (DOMAIN 1.2).
         ErrorClass::NotYet => policy_of(500, 5, 120),
         // Network interfaces of what was just deleted: terraform's provider waits 20 minutes (DOMAIN 3.2).
         ErrorClass::InUse => policy_of(2000, 10, 1200),
-        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Quota | ErrorClass::Conflict | ErrorClass::Bug => None,
-    }
+        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Quota | ErrorClass::Conflict | ErrorClass::Bug => {
+            return None;
+        }
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! and decides nothing.
 
 pub mod decide;
+mod declared;
 mod model;
 mod only;
 mod outlook;
@@ -12,6 +13,7 @@ mod planner;
 mod protect;
 pub mod render;
 mod steps;
+mod undeclared;
 
 pub use model::{
     Action, Change, Estimate, FORMAT_VERSION, Goal, Move, Observation, Observed, Plan, Reason, Step, StepId, Summary,

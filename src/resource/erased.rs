@@ -21,6 +21,9 @@ pub struct LiveDocument {
     pub status: Status,
 }
 
+/// [`Found`](super::kind::Found) over documents.
+pub type FoundDocuments = Result<Vec<Option<LiveDocument>>, ProviderError>;
+
 /// What a create made, over documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedDocument {
@@ -44,7 +47,7 @@ pub trait DynKind: KindRules {
         cloud: &'a Cloud,
         target: &'a Target,
         ids: &'a [RemoteId],
-    ) -> LocalBoxFuture<'a, Result<Vec<Option<LiveDocument>>, ProviderError>>;
+    ) -> LocalBoxFuture<'a, FoundDocuments>;
 
     /// See [`ResourceKind::create`].
     fn create<'a>(
@@ -93,7 +96,7 @@ impl<K: ResourceKind> DynKind for K {
         cloud: &'a Cloud,
         target: &'a Target,
         ids: &'a [RemoteId],
-    ) -> LocalBoxFuture<'a, Result<Vec<Option<LiveDocument>>, ProviderError>> {
+    ) -> LocalBoxFuture<'a, FoundDocuments> {
         async move {
             let client = cloud.client::<K::Client>(target)?;
             let found = ResourceKind::read_many(self, &client, ids).await?;

@@ -71,6 +71,9 @@ pub enum Status {
     Deleting,
 }
 
+/// The answer to a read of several objects, in the order in which they were asked for: `None` where there is none.
+pub type Found<S, O> = Result<Vec<Option<Live<S, O>>>, ProviderError>;
+
 /// What a create made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created<S, O> {
@@ -116,7 +119,7 @@ pub trait ResourceKind: KindRules + 'static {
         &self,
         client: &Self::Client,
         ids: &[RemoteId],
-    ) -> impl Future<Output = Result<Vec<Option<Live<Self::Spec, Self::Outputs>>>, ProviderError>>;
+    ) -> impl Future<Output = Found<Self::Spec, Self::Outputs>>;
 
     /// Makes an object, in one request. What that request cannot set is set by [`Self::update`] afterwards.
     fn create(

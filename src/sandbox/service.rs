@@ -96,7 +96,6 @@ impl Service {
     /// # Cancel safety
     /// Dropped before the effect it never happened, dropped after it the answer is lost: as with a real connection.
     pub(crate) async fn handle(&self, request: Request) -> Outcome {
-        self.options.fuse.pass().await;
         let target = Target::of(&request);
         let (params, request_id) = {
             let mut state = self.state();
@@ -110,6 +109,9 @@ impl Service {
         let (there, back) = self.latency(&action);
         let slow = if let Verdict::Slow(extra) = verdict { extra } else { Duration::ZERO };
         self.clock.latency(there + slow).await;
+        // Right before and right after the effect, and not only at the ends of the call: calls that travel side by side
+        // have their effects at one instant, and a crash may come between any two of them.
+        self.options.fuse.pass().await;
         let (status, body) = match &verdict {
             Verdict::Refuse => return Outcome::Refused,
             Verdict::Throttle => target.render(&action, &request_id, Err(limit_exceeded())),
@@ -123,8 +125,8 @@ impl Service {
                 target.render(&action, &request_id, result)
             }
         };
-        self.clock.latency(back).await;
         self.options.fuse.pass().await;
+        self.clock.latency(back).await;
         if matches!(verdict, Verdict::LoseAnswer) {
             return Outcome::Cut;
         }

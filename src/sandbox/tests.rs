@@ -1,6 +1,12 @@
 //! The sandbox as an unmodified AWS SDK client sees it.
 
+mod calls;
+mod faults;
+mod gateways;
 mod network;
+mod persistence;
+mod security_groups;
+mod timing;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
@@ -43,6 +49,30 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug, R: std::f
 async fn vpc(client: &aws_sdk_ec2::Client, block: &str) -> String {
     let made = client.create_vpc().cidr_block(block).amazon_provided_ipv6_cidr_block(true).send().await.unwrap();
     made.vpc.unwrap().vpc_id.unwrap()
+}
+
+/// A VPC with an internet gateway, a subnet and an address, as a NAT gateway needs them.
+struct Base {
+    vpc: String,
+    gateway: String,
+    subnet: String,
+    allocation: String,
+}
+
+async fn base(client: &aws_sdk_ec2::Client) -> Base {
+    let vpc = vpc(client, "10.1.0.0/16").await;
+    let made = client.create_internet_gateway().send().await.unwrap();
+    let gateway = made.internet_gateway.unwrap().internet_gateway_id.unwrap();
+    client.attach_internet_gateway().internet_gateway_id(&gateway).vpc_id(&vpc).send().await.unwrap();
+    let subnet = subnet(client, &vpc, "10.1.48.0/24").await;
+    let allocation = client.allocate_address().send().await.unwrap().allocation_id.unwrap();
+    Base { vpc, gateway, subnet, allocation }
+}
+
+async fn nat(client: &aws_sdk_ec2::Client, base: &Base) -> String {
+    let made =
+        client.create_nat_gateway().subnet_id(&base.subnet).allocation_id(&base.allocation).send().await.unwrap();
+    made.nat_gateway.unwrap().nat_gateway_id.unwrap()
 }
 
 async fn subnet(client: &aws_sdk_ec2::Client, vpc: &str, block: &str) -> String {

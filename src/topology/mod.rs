@@ -3,6 +3,7 @@
 //! Entry point: [`parse`], from text to a [`Topology`] that the compiler can rely on, or to every mistake found,
 //! each at its place. It deliberately opens no file, knows no resource and asks no cloud.
 
+pub mod carve;
 mod decode;
 mod parse;
 mod resolve;

@@ -35,11 +35,9 @@ fn cut(before: &[Declaration], after: &[Declaration], touch: u64) -> Option<u32>
 /// Plans and applies under a fuse, and drops everything the moment it blows.
 fn run_cut(rig: &mut Rig, declarations: &[Declaration], fuse: &Fuse) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Planning changes nothing: the interesting touches are those of the apply.
-    let clean = rig.clock.clone();
+    // Planning changes nothing: the touches that matter are those of the apply.
     rig.restart(Fuse::never());
     let plan = rig.plan(declarations);
-    let _ = clean;
     rig.restart(fuse.clone());
     let clock = rig.clock.clone();
     let ledger: &mut FusedLedger = &mut rig.ledger;
@@ -85,13 +83,11 @@ fn assert_converged(rig: &Rig, declared: &[Declaration], touch: u64) {
 fn every_touch(before: &[Declaration], after: &[Declaration]) -> u64 {
     let mut worst = 0;
     for touch in 0.. {
-        match cut(before, after, touch) {
-            Some(rounds) => worst = worst.max(rounds),
-            None => {
-                println!("{touch} crash points, at most {worst} rounds");
-                return touch;
-            }
-        }
+        let Some(rounds) = cut(before, after, touch) else {
+            println!("{touch} crash points, at most {worst} rounds");
+            return touch;
+        };
+        worst = worst.max(rounds);
     }
     unreachable!("a run has an end")
 }

@@ -44,7 +44,7 @@ fn what_a_create_cannot_set_is_set_before_it_counts_as_ready() {
 #[test]
 fn a_failure_skips_exactly_what_stands_on_it() {
     let mut rig = Rig::new();
-    rig.fault("create", "b", &[Fault::Refuse(ErrorClass::Denied)]);
+    Rig::fault("create", "b", &[Fault::Refuse(ErrorClass::Denied)]);
     let all = [on("a", &[]), on("b", &["a"]), on("c", &["b"]), on("d", &["c"]), on("e", &["a"])];
     let plan = rig.plan(&all);
     let outcome = rig.apply_plan(&plan).unwrap();
@@ -62,8 +62,8 @@ fn a_failure_skips_exactly_what_stands_on_it() {
 #[test]
 fn a_lost_answer_makes_nothing_twice() {
     let mut rig = Rig::new();
-    rig.fault("create", "a", &[Fault::LoseAnswer]);
-    rig.fault("create", "b", &[Fault::Refuse(ErrorClass::Ambiguous), Fault::LoseAnswer]);
+    Rig::fault("create", "a", &[Fault::LoseAnswer]);
+    Rig::fault("create", "b", &[Fault::Refuse(ErrorClass::Ambiguous), Fault::LoseAnswer]);
     let outcome = rig.apply(&[on("a", &[]), on("b", &["a"])]);
     assert_eq!(outcome.counts.created, 2);
     assert_eq!(rig.there(), ["toy.thing a", "toy.thing b"]);
@@ -72,7 +72,7 @@ fn a_lost_answer_makes_nothing_twice() {
 #[test]
 fn errors_that_pass_are_waited_out_and_told() {
     let mut rig = Rig::new();
-    rig.fault(
+    Rig::fault(
         "create",
         "a",
         &[
@@ -81,7 +81,7 @@ fn errors_that_pass_are_waited_out_and_told() {
             Fault::Refuse(ErrorClass::Transient),
         ],
     );
-    rig.fault("delete", "a", &[Fault::Refuse(ErrorClass::InUse), Fault::LoseAnswer]);
+    Rig::fault("delete", "a", &[Fault::Refuse(ErrorClass::InUse), Fault::LoseAnswer]);
     rig.apply(&[on("a", &[])]);
     rig.apply(&[]);
     assert!(rig.there().is_empty());
@@ -92,7 +92,7 @@ fn errors_that_pass_are_waited_out_and_told() {
 #[test]
 fn what_will_never_be_ready_is_tainted_and_replaced() {
     let mut rig = Rig::new();
-    rig.fault("create", "a", &[Fault::Doom]);
+    Rig::fault("create", "a", &[Fault::Doom]);
     let all = [on("a", &[])];
     let plan = rig.plan(&all);
     let outcome = rig.apply_plan(&plan).unwrap();

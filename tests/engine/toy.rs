@@ -26,44 +26,44 @@ use meshplan::state::{Entry, State};
 use serde::{Deserialize, Serialize};
 
 /// How long a toy takes to become ready or to go, and a request to be answered.
-pub const READY: Duration = Duration::from_secs(10);
-pub const GOING: Duration = Duration::from_secs(5);
-pub const LATENCY: Duration = Duration::from_millis(100);
+pub(crate) const READY: Duration = Duration::from_secs(10);
+pub(crate) const GOING: Duration = Duration::from_secs(5);
+pub(crate) const LATENCY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
-    pub name: String,
+pub(crate) struct Spec {
+    pub(crate) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u32>,
+    pub(crate) size: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub color: Option<String>,
+    pub(crate) color: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub inputs: BTreeMap<String, Input<String>>,
+    pub(crate) inputs: BTreeMap<String, Input<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub(crate) secret: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outputs {
-    pub handle: String,
-    pub size_handle: String,
-    pub token: String,
+pub(crate) struct Outputs {
+    pub(crate) handle: String,
+    pub(crate) size_handle: String,
+    pub(crate) token: String,
 }
 
 /// One object of the toy world.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Object {
-    pub kind: &'static str,
-    pub spec: Spec,
-    pub token: String,
-    pub ready_at: Timestamp,
-    pub gone_at: Option<Timestamp>,
-    pub failed: Option<String>,
+pub(crate) struct Object {
+    pub(crate) kind: &'static str,
+    pub(crate) spec: Spec,
+    pub(crate) token: String,
+    pub(crate) ready_at: Timestamp,
+    pub(crate) gone_at: Option<Timestamp>,
+    pub(crate) failed: Option<String>,
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     Refuse(ErrorClass),
     /// The effect is done, the answer lost.
     LoseAnswer,
@@ -72,27 +72,27 @@ pub enum Fault {
 }
 
 #[derive(Default)]
-pub struct World {
-    pub objects: BTreeMap<String, Object>,
+pub(crate) struct World {
+    pub(crate) objects: BTreeMap<String, Object>,
     /// Faults by verb and name, used up from the front.
-    pub faults: BTreeMap<(&'static str, String), Vec<Fault>>,
-    pub next: u64,
+    pub(crate) faults: BTreeMap<(&'static str, String), Vec<Fault>>,
+    pub(crate) next: u64,
     /// Every request, in order.
-    pub requests: Vec<String>,
-    pub clock: Option<SimClock>,
-    pub fuse: Option<Fuse>,
+    pub(crate) requests: Vec<String>,
+    pub(crate) clock: Option<SimClock>,
+    pub(crate) fuse: Option<Fuse>,
 }
 
 thread_local! {
     static WORLD: RefCell<World> = RefCell::default();
 }
 
-pub fn world<T>(act: impl FnOnce(&mut World) -> T) -> T {
+pub(crate) fn world<T>(act: impl FnOnce(&mut World) -> T) -> T {
     WORLD.with(|world| act(&mut world.borrow_mut()))
 }
 
 #[derive(Clone)]
-pub struct Toys;
+pub(crate) struct Toys;
 
 impl Client for Toys {
     fn connect(_: &Cloud, _: &Target) -> Result<Self, ProviderError> {
@@ -100,16 +100,19 @@ impl Client for Toys {
     }
 }
 
-pub struct Toy {
+pub(crate) struct Toy {
     name: &'static str,
     order: ReplaceOrder,
     possession: Possession,
 }
 
-pub static THING: Toy = Toy { name: "toy.thing", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
-pub static FIXED: Toy = Toy { name: "toy.fixed", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
-pub static SWAP: Toy = Toy { name: "toy.swap", order: ReplaceOrder::CreateFirst, possession: Possession::Owned };
-pub static GUEST: Toy = Toy { name: "toy.guest", order: ReplaceOrder::DeleteFirst, possession: Possession::Observed };
+pub(crate) static THING: Toy =
+    Toy { name: "toy.thing", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
+pub(crate) static FIXED: Toy =
+    Toy { name: "toy.fixed", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
+pub(crate) static SWAP: Toy = Toy { name: "toy.swap", order: ReplaceOrder::CreateFirst, possession: Possession::Owned };
+pub(crate) static GUEST: Toy =
+    Toy { name: "toy.guest", order: ReplaceOrder::DeleteFirst, possession: Possession::Observed };
 static KINDS: &[&dyn DynKind] = &[&THING, &FIXED, &SWAP, &GUEST];
 
 const OUTPUTS: &[OutputRule] = &[
@@ -123,14 +126,14 @@ impl KindRules for Toy {
         self.name
     }
     fn fields(&self) -> &'static [FieldRule] {
-        if self.name == "toy.fixed" {
-            return &[FieldRule { path: "inputs", traits: &[FieldTrait::Immutable] }];
-        }
-        &[
+        const FIELDS: &[FieldRule] = &[
             FieldRule { path: "name", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "color", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "secret", traits: &[FieldTrait::Sensitive] },
-        ]
+            FieldRule { path: "inputs", traits: &[FieldTrait::Immutable] },
+        ];
+        // Only `toy.fixed` cannot move to another base.
+        if self.name == "toy.fixed" { FIELDS } else { &FIELDS[..3] }
     }
     fn outputs(&self) -> &'static [OutputRule] {
         OUTPUTS
@@ -292,12 +295,12 @@ impl ResourceKind for Toy {
 }
 
 /// A spec with nothing but a name.
-pub fn thing(name: &str) -> Spec {
+pub(crate) fn thing(name: &str) -> Spec {
     Spec { name: name.to_owned(), size: None, color: None, inputs: BTreeMap::new(), secret: None }
 }
 
 /// A declaration of a toy.
-pub fn declare(address: &str, spec: &Spec) -> Declaration {
+pub(crate) fn declare(address: &str, spec: &Spec) -> Declaration {
     let document = Document::of(spec).unwrap();
     let mut references: Vec<Address> = document.value().references().iter().map(|r| r.address.clone()).collect();
     references.sort();
@@ -315,12 +318,12 @@ pub fn declare(address: &str, spec: &Spec) -> Declaration {
 }
 
 /// A `toy.thing` that stands on others.
-pub fn on(name: &str, below: &[&str]) -> Declaration {
+pub(crate) fn on(name: &str, below: &[&str]) -> Declaration {
     kind_on("toy.thing", name, below)
 }
 
 /// A toy of a kind that stands on others, given by address.
-pub fn kind_on(kind: &str, name: &str, below: &[&str]) -> Declaration {
+pub(crate) fn kind_on(kind: &str, name: &str, below: &[&str]) -> Declaration {
     let mut spec = thing(name);
     for (n, address) in below.iter().enumerate() {
         let address: Address =
@@ -331,11 +334,11 @@ pub fn kind_on(kind: &str, name: &str, below: &[&str]) -> Declaration {
 }
 
 /// A ledger that asks the fuse before and after it is durable.
-pub struct FusedLedger {
-    pub state: State,
-    pub fuse: Fuse,
+pub(crate) struct FusedLedger {
+    pub(crate) state: State,
+    pub(crate) fuse: Fuse,
     /// Every entry ever made durable, as it would be written.
-    pub written: String,
+    pub(crate) written: String,
 }
 
 impl Ledger for FusedLedger {
@@ -354,20 +357,20 @@ impl Ledger for FusedLedger {
 }
 
 /// A test's engine: a state, a virtual clock and the thread's toy world.
-pub struct Rig {
-    pub ledger: FusedLedger,
-    pub clock: SimClock,
-    pub events: Vec<Stamped>,
-    pub registry: Registry,
-    pub cloud: Cloud,
+pub(crate) struct Rig {
+    pub(crate) ledger: FusedLedger,
+    pub(crate) clock: SimClock,
+    pub(crate) events: Vec<Stamped>,
+    pub(crate) registry: Registry,
+    pub(crate) cloud: Cloud,
 }
 
 impl Rig {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_fuse(Fuse::never())
     }
 
-    pub fn with_fuse(fuse: Fuse) -> Self {
+    pub(crate) fn with_fuse(fuse: Fuse) -> Self {
         let clock = SimClock::new(Timestamp::UNIX_EPOCH, Speed::Unlimited, fuse.clone());
         world(|world| {
             *world = World { clock: Some(clock.clone()), fuse: Some(fuse.clone()), ..World::default() };
@@ -382,7 +385,7 @@ impl Rig {
     }
 
     /// Starts over as a new process would: only the ledger's state and the world are left.
-    pub fn restart(&mut self, fuse: Fuse) {
+    pub(crate) fn restart(&mut self, fuse: Fuse) {
         self.clock = SimClock::new(self.clock.now(), Speed::Unlimited, fuse.clone());
         self.ledger.fuse = fuse.clone();
         world(|world| {
@@ -395,13 +398,13 @@ impl Rig {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
-    pub fn observe(&mut self, declarations: &[Declaration]) -> Observed {
+    pub(crate) fn observe(&mut self, declarations: &[Declaration]) -> Observed {
         let clock = self.clock.clone();
         let reading = refresh(&self.registry, &self.cloud, &clock, &self.ledger.state, declarations, &mut self.events);
         Self::block_on(clock.drive(reading)).observed
     }
 
-    pub fn planned(&mut self, declarations: &[Declaration], scope: &Scope) -> Planned {
+    pub(crate) fn planned(&mut self, declarations: &[Declaration], scope: &Scope) -> Planned {
         let mut declarations = declarations.to_vec();
         declarations.sort_by(|a, b| a.address.cmp(&b.address));
         let observed = self.observe(&declarations);
@@ -416,16 +419,16 @@ impl Rig {
         })
     }
 
-    pub fn plan(&mut self, declarations: &[Declaration]) -> Plan {
+    pub(crate) fn plan(&mut self, declarations: &[Declaration]) -> Plan {
         let planned = self.planned(declarations, &Scope::default());
         planned.plan.unwrap_or_else(|| panic!("{:?}", planned.diagnostics))
     }
 
-    pub fn apply_plan(&mut self, plan: &Plan) -> Result<Outcome, meshplan::apply::ApplyError> {
+    pub(crate) fn apply_plan(&mut self, plan: &Plan) -> Result<Outcome, meshplan::apply::ApplyError> {
         self.apply_until(plan, Box::pin(std::future::pending()))
     }
 
-    pub fn apply_until(
+    pub(crate) fn apply_until(
         &mut self,
         plan: &Plan,
         interrupt: std::pin::Pin<Box<dyn Future<Output = ()>>>,
@@ -445,7 +448,7 @@ impl Rig {
     }
 
     /// Plans and applies, and expects all of it to succeed.
-    pub fn apply(&mut self, declarations: &[Declaration]) -> Outcome {
+    pub(crate) fn apply(&mut self, declarations: &[Declaration]) -> Outcome {
         let plan = self.plan(declarations);
         let outcome = self.apply_plan(&plan).unwrap();
         assert!(outcome.is_complete(), "{outcome:#?}");
@@ -453,7 +456,7 @@ impl Rig {
     }
 
     /// What is there, as `kind name`, sorted.
-    pub fn there(&self) -> Vec<String> {
+    pub(crate) fn there(&self) -> Vec<String> {
         let now = self.clock.now();
         let mut names: Vec<String> = world(|world| {
             let alive = world.objects.iter().filter(|(id, object)| Toy::live(object, id, now).is_some());
@@ -463,7 +466,7 @@ impl Rig {
         names
     }
 
-    pub fn fault(&self, verb: &'static str, name: &str, faults: &[Fault]) {
+    pub(crate) fn fault(verb: &'static str, name: &str, faults: &[Fault]) {
         world(|world| world.faults.insert((verb, name.to_owned()), faults.to_vec()));
     }
 }

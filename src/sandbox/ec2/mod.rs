@@ -3,19 +3,19 @@
 //! Entry points: [`find`] and [`run`]. An operation reads its parameters, checks everything, and only then changes
 //! the region; so a refused call has no effect. Nothing here waits or knows HTTP.
 
-//X mod acl;
-//X mod address;
-//X mod dhcp;
-//X mod egress_gateway;
-//X mod interface;
+mod acl;
+mod address;
+mod dhcp;
+mod egress_gateway;
+mod interface;
 mod internet_gateway;
 mod listing;
+mod look_around;
 mod meddle;
-//X mod look_around;
-//X mod nat_gateway;
+mod nat_gateway;
 mod refer;
-//X mod route;
-//X mod route_table;
+mod route;
+mod route_table;
 mod security_group;
 mod security_group_rule;
 mod subnet;
@@ -71,16 +71,16 @@ const fn writes(name: &'static str, accepts: &'static [&'static str], run: fn(&m
 
 static OPERATIONS: LazyLock<BTreeMap<&'static str, &'static Operation>> = LazyLock::new(|| {
     [
-        //X acl::OPERATIONS,
-        //X address::OPERATIONS,
-        //X dhcp::OPERATIONS,
-        //X egress_gateway::OPERATIONS,
-        //X interface::OPERATIONS,
+        acl::OPERATIONS,
+        address::OPERATIONS,
+        dhcp::OPERATIONS,
+        egress_gateway::OPERATIONS,
+        interface::OPERATIONS,
         internet_gateway::OPERATIONS,
-        //X look_around::OPERATIONS,
-        //X nat_gateway::OPERATIONS,
-        //X route::OPERATIONS,
-        //X route_table::OPERATIONS,
+        look_around::OPERATIONS,
+        nat_gateway::OPERATIONS,
+        route::OPERATIONS,
+        route_table::OPERATIONS,
         security_group::OPERATIONS,
         security_group_rule::OPERATIONS,
         subnet::OPERATIONS,

@@ -28,6 +28,10 @@ impl Region {
         let Some(nat) = self.nat_gateways.get(id).cloned() else { return };
         if nat.released {
             self.nat_gateways.remove(id);
+            let tokens: Vec<String> = self.tokens.linked(id).map(|token| token.head.id.clone()).collect();
+            for token in tokens {
+                self.tokens.remove(&token);
+            }
             return;
         }
         self.interfaces.remove(&nat.interface_id);

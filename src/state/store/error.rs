@@ -109,7 +109,11 @@ pub enum StoreError {
         what: String,
     },
     /// An entry of the journal does not fit the state.
-    #[error("line {line} of journal `{}` does not fit the state beside it", path.display())]
+    #[error(
+        "line {line} of journal `{}` does not fit the state beside it: one of the two files was replaced; put the right one \
+         back, `meshplan state history` lists the snapshots",
+        path.display()
+    )]
     Unfit {
         /// The journal.
         path: PathBuf,

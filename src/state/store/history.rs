@@ -129,6 +129,11 @@ pub(super) fn way_out(paths: &Paths) -> String {
     }
 }
 
+/// The highest serial in the history; zero when it is empty.
+pub(super) fn newest_serial(paths: &Paths) -> Result<u64, StoreError> {
+    Ok(serials(paths)?.last().copied().unwrap_or(0))
+}
+
 /// Keeps the present state file as the snapshot of its serial.
 pub(super) fn keep(paths: &Paths, serial: u64) -> Result<(), StoreError> {
     disk::private_directory(&paths.history())?;

@@ -277,7 +277,10 @@ impl Store {
     fn replace_state(&mut self) -> Result<(), StoreError> {
         let path = self.paths.state();
         touch(&self.fuse)?;
-        self.state.serial += 1;
+        let before = self.state.serial;
+        // A state that is born where another was deleted does not take the serials of that one's snapshots.
+        let taken = if self.is_on_disk { 0 } else { history::newest_serial(&self.paths)? };
+        self.state.serial = before.max(taken) + 1;
         let written = load::write_state_beside(&self.paths, &self.state);
         let kept = written.and_then(|temporary| {
             touch(&self.fuse)?;
@@ -289,7 +292,7 @@ impl Store {
         });
         let replaced = kept.and_then(|temporary| fs::rename(&temporary, &path).at("replace", &path));
         if let Err(error) = replaced {
-            self.state.serial -= 1;
+            self.state.serial = before;
             return Err(error);
         }
         self.is_on_disk = true;

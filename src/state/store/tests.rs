@@ -363,6 +363,23 @@ fn an_older_state_in_place_of_a_damaged_one_gets_a_serial_beyond_all() {
 }
 
 #[test]
+fn a_restore_of_the_present_serial_goes_on_without_a_damaged_journal() {
+    let (_temporary, directory) = scratch();
+    three_serials(&directory);
+    let mut store = open(&directory).unwrap();
+    store.append(&[ready("aws.vpc/c")]).unwrap();
+    drop(store);
+    let journal = directory.join("demo.journal");
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[10] ^= 1;
+    put(&journal, &bytes);
+    assert!(matches!(open(&directory), Err(StoreError::JournalDamaged { line: 1, .. })));
+    let store = restore(&directory, "demo", 3, with_fuse(Fuse::never())).unwrap();
+    assert_eq!((store.state().serial, store.state().records.len()), (5, 2));
+    assert_eq!(fs::read(directory.join("demo.history/replaced.journal")).unwrap(), bytes);
+}
+
+#[test]
 fn the_history_keeps_the_newest() {
     let (_temporary, directory) = scratch();
     let mut store = open(&directory).unwrap();
@@ -375,6 +392,25 @@ fn the_history_keeps_the_newest() {
     assert_eq!(serials, (6..=16).collect::<Vec<_>>());
     assert_eq!(fs::read_dir(directory.join("demo.history")).unwrap().count(), 2 * KEPT);
     assert_eq!(snapshot(&directory, "demo", 8).unwrap().records.len(), 7);
+}
+
+#[test]
+fn a_state_born_where_another_was_deleted_leaves_its_snapshots_alone() {
+    let (_temporary, directory) = scratch();
+    three_serials(&directory);
+    for name in ["demo.json", "demo.journal"] {
+        fs::remove_file(directory.join(name)).unwrap();
+    }
+    assert!(Store::read(&directory, "demo").unwrap().is_none());
+    let birth = Birth { lineage: Some("another".to_owned()), ..Birth::default() };
+    let opening = Opening { birth, ..Opening::new("meshplan apply", Timestamp::UNIX_EPOCH) };
+    let mut store = Store::open(&directory, "demo", opening).unwrap();
+    assert_eq!(store.state().serial, 0);
+    store.append(&create("aws.vpc/z", "vpc-9")).unwrap();
+    assert_eq!(store.state().serial, 4, "serial 3 is that of the last snapshot and its journal");
+    store.save().unwrap();
+    assert_eq!(snapshot(&directory, "demo", 3).unwrap().lineage, LINEAGE);
+    assert_eq!(snapshot(&directory, "demo", 4).unwrap().lineage, "another");
 }
 
 #[test]
@@ -517,6 +553,44 @@ fn child_holds_the_lock() {
     println!("the lock is held");
     // Until it is killed, or whoever started it is gone.
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_process_killed_anywhere_loses_nothing_that_was_acknowledged() {
+    let temporary = temporary();
+    let mut acknowledged = 0;
+    for kill in 0..8 {
+        // The pipe stays open: a child that cannot print would end well, and give its lock back.
+        let (mut child, mut output) = child("", "child_writes_until_it_is_killed", temporary.path());
+        let lines =
+            (&mut output).lines().map_while(Result::ok).filter_map(|line| line.strip_prefix("done ")?.parse().ok());
+        let last: Option<usize> = lines.take(kill * 3 + 1).last();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged = acknowledged.max(last.unwrap());
+        let store = open(&temporary.path().join("state")).unwrap();
+        assert!(matches!(store.notes(), [Note::TakenOver(_), ..]), "{:?}", store.notes());
+        let found = store.state().records.len();
+        assert!(found >= acknowledged, "{acknowledged} were acknowledged and {found} are there");
+        acknowledged = found;
+    }
+}
+
+#[test]
+#[ignore = "the child of another test"]
+fn child_writes_until_it_is_killed() {
+    if !Path::new(MARKER).exists() {
+        return; // somebody runs all the ignored tests
+    }
+    let mut store = open(Path::new("state")).unwrap();
+    // If whoever started it is gone, printing fails and ends it.
+    for n in store.state().records.len()..100_000 {
+        store.append(&create(&format!("aws.vpc/{n:06}"), "vpc-1")).unwrap();
+        println!("done {}", store.state().records.len());
+        if n % 3 == 0 {
+            store.save().unwrap();
+        }
+    }
 }
 
 #[test]

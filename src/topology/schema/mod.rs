@@ -103,6 +103,12 @@ pub fn json_schema() -> serde_json::Value {
             );
         }
     }
+    let releases: Vec<&str> = Release::ALL.into_iter().map(Release::as_str).collect();
+    for place in ["/properties/helm", "/$defs/ClusterTable/properties/helm"] {
+        if let Some(serde_json::Value::Object(table)) = schema.pointer_mut(place) {
+            table.insert("propertyNames".to_owned(), serde_json::json!({ "enum": releases }));
+        }
+    }
     schema
 }
 

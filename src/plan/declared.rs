@@ -1,0 +1,384 @@
+//! The decision for one declared resource: the quick way when nothing changed, the three-way comparison otherwise.
+
+use std::collections::BTreeMap;
+
+use crate::compile::Declaration;
+use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
+use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
+use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, stored_outputs};
+use crate::state::{Entry, Record, RecordStatus};
+
+use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
+use super::model::{Action, Change, Goal, Observation, Reason};
+use super::outlook::{Outlook, top_level};
+use super::planner::{Planner, observed_fingerprint};
+
+/// What is known of a declared resource before it is decided.
+struct Facts<'a> {
+    declaration: &'a Declaration,
+    rules: &'static dyn KindRules,
+    declared: Digest,
+    record: Option<&'a Record>,
+    prior: Prior,
+    observation: Option<&'a Observation>,
+}
+
+impl<'a> Planner<'a> {
+    /// Decides one declaration; everything that it requires is decided already.
+    pub(super) fn declared(&mut self, declaration: &'a Declaration) {
+        let Some(rules) = self.inputs.rules.kind(declaration.address.kind()) else {
+            let message =
+                format!("{}: this version knows no kind `{}`", declaration.address, declaration.address.kind());
+            self.diagnostics.push(Diagnostic::error(Code("unknown-kind"), message).at(declaration.origin.clone()));
+            return;
+        };
+        let record = self.state.records.get(&declaration.address);
+        let facts = Facts {
+            declaration,
+            rules,
+            declared: declaration.digest(),
+            record,
+            prior: self.prior(&declaration.address, record),
+            observation: self.inputs.observed.and_then(|observed| observed.get(&declaration.address)),
+        };
+        if self.is_untouched(&facts) {
+            self.no_ops += 1;
+            return;
+        }
+        self.decide_declared(&facts);
+    }
+
+    /// Whether nothing changed, told without parsing a document: the declaration's digest is what was last applied,
+    /// nothing above it changes, and what is observed is, to the byte, what was stored.
+    fn is_untouched(&self, facts: &Facts<'_>) -> bool {
+        let Some(record) = facts.record else { return false };
+        facts.prior == Prior::Ready
+            && record.declared == facts.declared
+            && record.schema_version == facts.rules.schema_version()
+            && record.deposed.is_empty()
+            && record.protected == is_protected(facts)
+            && !self.inputs.scope.replace.contains(&facts.declaration.address)
+            && !self.state.intents.contains_key(&facts.declaration.address)
+            && facts.declaration.references.iter().all(|address| self.outlooks.is_settled(address))
+            && match facts.observation {
+                None => true,
+                Some(Observation::Present { id, live }) => {
+                    *id == record.id
+                        && live.status == Status::Ready
+                        && live.spec == record.spec
+                        && live.outputs == record.outputs
+                }
+                Some(Observation::Absent | Observation::Unreadable(_)) => false,
+            }
+    }
+
+    fn decide_declared(&mut self, facts: &Facts<'a>) {
+        let address = &facts.declaration.address;
+        let desired = match self.fill(facts) {
+            Ok(desired) => desired,
+            Err(finding) => return self.diagnostics.push(finding),
+        };
+        for error in facts.rules.check(&desired) {
+            let message = format!("{address}: `{}`: {}", error.path, error.message);
+            let at = Location::Topology(facts.declaration.origin.clone());
+            self.diagnostics.push(Diagnostic::error(Code("invalid-spec"), message).at_location(at));
+        }
+        let record = match Self::upgraded(facts) {
+            Ok(record) => record,
+            Err(finding) => return self.diagnostics.push(finding),
+        };
+        let prior_spec = record.as_ref().map(|(spec, _)| spec);
+        let live = match facts.observation {
+            Some(Observation::Present { live, .. }) => Some(live),
+            Some(Observation::Absent | Observation::Unreadable(_)) | None => None,
+        };
+        // With nothing observed, what was last applied stands for what is there.
+        let there = live.map(|live| live.spec.value()).or_else(|| prior_spec.cloned());
+        let fields = there.as_ref().map_or_else(Vec::new, |there| {
+            let documents = ThreeWay { desired: &desired, prior: prior_spec, observed: there };
+            diff(documents, facts.rules.fields(), &self.state.lineage)
+        });
+        let seen = self.seen(facts, live, difference(&fields, self.inputs.scope.replace.contains(address)));
+        let verdict = match facts.rules.possession() {
+            Possession::Owned => decide(true, facts.prior, seen),
+            Possession::Observed => decide_observed(true, facts.prior, seen),
+        };
+        self.carry_out(facts, verdict, fields, &desired, live, record.map(|(_, outputs)| outputs));
+    }
+
+    fn seen(&self, facts: &Facts<'_>, live: Option<&LiveDocument>, difference: Difference) -> Seen {
+        match (facts.observation, live.map(|live| &live.status)) {
+            (Some(Observation::Unreadable(_)), _) => Seen::Unreadable,
+            (Some(Observation::Absent), _) => Seen::Absent,
+            (_, Some(Status::Deleting)) => Seen::Deleting,
+            (_, Some(Status::Failed(_))) => Seen::Failed,
+            (_, Some(Status::Ready | Status::Pending(_))) => Seen::Present(difference),
+            (Some(Observation::Present { .. }) | None, None) if self.inputs.observed.is_none() => {
+                Seen::NotRead(difference)
+            }
+            (Some(Observation::Present { .. }) | None, None) => Seen::Absent,
+        }
+    }
+
+    /// The declared spec with every hole filled that can be.
+    fn fill(&mut self, facts: &Facts<'_>) -> Result<Value, Diagnostic> {
+        let (state, rules, outlooks) = (self.state, self.inputs.rules, &mut self.outlooks);
+        let observed = self.inputs.observed;
+        facts
+            .declaration
+            .spec
+            .value()
+            .fill(&mut |reference| {
+                outlooks.lookup(
+                    reference,
+                    rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
+                    || match observed.and_then(|observed| observed.get(&reference.address)) {
+                        Some(Observation::Present { live, .. }) => Some(&live.outputs),
+                        Some(Observation::Absent | Observation::Unreadable(_)) | None => {
+                            state.records.get(&reference.address).map(|record| &record.outputs)
+                        }
+                    },
+                )
+            })
+            .map_err(|error| {
+                let message = format!("{}: {error}", facts.declaration.address);
+                Diagnostic::error(Code("unusable-output"), message).at(facts.declaration.origin.clone())
+            })
+    }
+
+    /// The record's spec and outputs, in the shape of this version of its kind.
+    fn upgraded(facts: &Facts<'_>) -> Result<Option<(Value, Document)>, Diagnostic> {
+        let Some(record) = facts.record else { return Ok(None) };
+        if record.schema_version == facts.rules.schema_version() {
+            return Ok(Some((record.spec.value(), record.outputs.clone())));
+        }
+        let raw = RawRecord { spec: record.spec.value(), outputs: record.outputs.value() };
+        let upgraded = facts.rules.upgrade(record.schema_version, raw).map_err(|error| {
+            Diagnostic::error(Code("state-too-new"), format!("{}: {error}", facts.declaration.address))
+                .help("use the version of meshplan that last applied this mesh, or a newer one")
+        })?;
+        Ok(Some((upgraded.spec, Document::of(&upgraded.outputs).unwrap_or_else(|_| Document::empty()))))
+    }
+
+    fn carry_out(
+        &mut self,
+        facts: &Facts<'a>,
+        verdict: Verdict,
+        fields: Vec<FieldChange>,
+        desired: &Value,
+        live: Option<&LiveDocument>,
+        outputs: Option<Document>,
+    ) {
+        let address = &facts.declaration.address;
+        let outputs = live.map(|live| live.outputs.clone()).or(outputs);
+        let failed = match live.map(|live| &live.status) {
+            Some(Status::Failed(why)) => why.clone(),
+            Some(Status::Ready | Status::Pending(_) | Status::Deleting) | None => String::new(),
+        };
+        let deposed = facts.record.is_some_and(|record| !record.deposed.is_empty());
+        // The promised successor of a create-first replacement: its predecessor is still on record.
+        let unfinished_replacement = facts.record.is_some()
+            && facts.prior == Prior::Promised
+            && self
+                .state
+                .intents
+                .get(address)
+                .and_then(|intent| intent.record.as_ref())
+                .is_some_and(|record| record.deposes);
+        let (action, reason) = match verdict {
+            Verdict::Create(Why::Unfinished) | Verdict::Adopt(Why::Unfinished) if unfinished_replacement => {
+                (Action::Replace, Reason::CreateUnfinished)
+            }
+            Verdict::NoOp if deposed => (Action::Replace, Reason::Deposed),
+            Verdict::NoOp => return self.up_to_date(facts, desired, live, outputs),
+            Verdict::Refuse => return self.refuse(facts, &failed),
+            Verdict::Create(why) => (Action::Create, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Update if fields.iter().any(|field| field.cause == Cause::Changed) => {
+                (Action::Update, Reason::Changed)
+            }
+            Verdict::Update => (Action::Update, Reason::Drifted),
+            Verdict::Replace(why) => (Action::Replace, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Adopt(why) => (Action::Adopt, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Wait => (Action::Wait, Reason::CreateUnfinished),
+            Verdict::Delete(why) => (Action::Delete, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Forget(why) => (Action::Forget, Self::reason(why, facts, &fields, &failed)),
+        };
+        let outlook = match action {
+            Action::Update => Outlook::Updated(top_level(&fields)),
+            // What is someone else's is known already, whatever we do.
+            Action::Adopt if facts.rules.possession() == Possession::Observed => Outlook::Settled,
+            Action::Replace if reason == Reason::Deposed => Outlook::Settled,
+            Action::NoOp
+            | Action::Create
+            | Action::Replace
+            | Action::Delete
+            | Action::Forget
+            | Action::Adopt
+            | Action::Wait => Outlook::Unknown,
+        };
+        self.outlooks.set(address, outlook, outputs.as_ref());
+        // A predecessor that an interrupted replacement left behind goes as soon as this one is ready.
+        let deposes = match action {
+            Action::Replace if reason == Reason::Deposed => true,
+            Action::Replace => unfinished_replacement || self.deposes(facts),
+            Action::NoOp
+            | Action::Create
+            | Action::Update
+            | Action::Delete
+            | Action::Forget
+            | Action::Adopt
+            | Action::Wait => deposed,
+        };
+        if action == Action::Replace && !deposes {
+            self.delete_first.insert(address.clone());
+        }
+        let fields =
+            if action == Action::Create { created_fields(desired, facts, &self.state.lineage) } else { fields };
+        self.changes.push(Change {
+            address: address.clone(),
+            action,
+            reason,
+            fields,
+            notes: facts.declaration.notes.clone(),
+            target: facts.declaration.target.clone(),
+            id: match facts.observation {
+                Some(Observation::Present { id, .. }) => Some(id.clone()),
+                Some(Observation::Absent | Observation::Unreadable(_)) | None => {
+                    facts.record.map(|record| record.id.clone())
+                }
+            },
+            fingerprint: observed_fingerprint(facts.observation),
+            goal: Some(Goal {
+                spec: facts.declaration.spec.clone(),
+                declared: facts.declared,
+                depends_on: facts.declaration.requirements(),
+                protected: is_protected(facts),
+                schema_version: facts.rules.schema_version(),
+                deposes,
+            }),
+            requirements: facts.record.map(|record| record.depends_on.clone()).unwrap_or_default(),
+        });
+    }
+
+    /// Whether a replacement keeps its predecessor until it is ready. Not when something it requires is deleted
+    /// first: its predecessor cannot outlive that.
+    fn deposes(&self, facts: &Facts<'_>) -> bool {
+        facts.rules.replace_order() == ReplaceOrder::CreateFirst
+            && !facts.declaration.requirements().iter().any(|requirement| self.delete_first.contains(requirement))
+    }
+
+    /// Nothing to do in the cloud; state may still be behind what is so.
+    fn up_to_date(
+        &mut self,
+        facts: &Facts<'_>,
+        desired: &Value,
+        live: Option<&LiveDocument>,
+        outputs: Option<Document>,
+    ) {
+        self.no_ops += 1;
+        // An offline plan has seen nothing: it must not vouch for what it did not look at.
+        let (Some(record), Some(outputs), Some(_)) = (facts.record, outputs, live) else { return };
+        // What was applied, not what is there: a field that someone else added never becomes ours.
+        let applied = mask_sensitive(desired, facts.rules.fields(), &self.state.lineage);
+        let spec = if desired.has_unknown() || record.spec.value() == applied {
+            record.spec.clone()
+        } else {
+            Document::of(&applied).unwrap_or_else(|_| record.spec.clone())
+        };
+        let depends_on = facts.declaration.requirements();
+        let outputs = stored_outputs(facts.rules, &outputs);
+        let outputs_moved = record.outputs != outputs && record.outputs.value() != outputs.value();
+        let behind = record.declared != facts.declared
+            || record.status != RecordStatus::Ready
+            || outputs_moved
+            || record.spec != spec
+            || record.depends_on != depends_on
+            || record.protected != is_protected(facts)
+            || self.state.intents.contains_key(&facts.declaration.address);
+        if outputs_moved {
+            self.outlooks.set(&facts.declaration.address, Outlook::Updated(Vec::new()), Some(&outputs));
+        }
+        if behind {
+            self.bookkeeping.push(Entry::Ready {
+                address: facts.declaration.address.clone(),
+                spec,
+                declared: facts.declared,
+                depends_on,
+                protected: is_protected(facts),
+                outputs,
+                took: None,
+            });
+        }
+    }
+
+    fn refuse(&mut self, facts: &Facts<'_>, failed: &str) {
+        let address = &facts.declaration.address;
+        let at = Location::Topology(facts.declaration.origin.clone());
+        let finding = match facts.observation {
+            Some(Observation::Unreadable(why)) => {
+                Diagnostic::error(Code("unreadable"), format!("{address} could not be read: {why}"))
+                    .help("plan with `--offline` to compare with the last applied state instead")
+            }
+            Some(Observation::Absent | Observation::Present { .. }) | None if failed.is_empty() => Diagnostic::error(
+                Code("missing-existing"),
+                format!("{address} is declared as existing and is not there"),
+            )
+            .help("check its id and its region, or let meshplan make it by removing `existing`"),
+            Some(Observation::Absent | Observation::Present { .. }) | None => {
+                Diagnostic::error(Code("unfit-existing"), format!("{address} exists and cannot be used: {failed}"))
+            }
+        };
+        self.diagnostics.push(finding.at_location(at));
+    }
+
+    fn reason(why: Why, facts: &Facts<'_>, fields: &[FieldChange], failed: &str) -> Reason {
+        match why {
+            Why::New => Reason::NotInState,
+            Why::Unfinished => Reason::CreateUnfinished,
+            Why::DeleteUnfinished => Reason::DeleteUnfinished,
+            Why::Vanished => Reason::Vanished,
+            Why::Fields => Reason::ForcedBy(
+                fields
+                    .iter()
+                    .filter(|field| field.impact == Impact::Replace)
+                    .map(|field| field.path.to_string())
+                    .collect(),
+            ),
+            Why::Tainted => match facts.record.map(|record| &record.status) {
+                Some(RecordStatus::Tainted(why)) => Reason::Tainted(why.clone()),
+                Some(RecordStatus::Ready | RecordStatus::Creating | RecordStatus::Deleting) | None => {
+                    Reason::Tainted(String::new())
+                }
+            },
+            Why::Failed => Reason::Failed(failed.to_owned()),
+            Why::BeingDeleted => Reason::BeingDeleted,
+            Why::NotDeclared => Reason::NotDeclared,
+            Why::BroughtAlong => Reason::BroughtAlong,
+        }
+    }
+}
+
+fn is_protected(facts: &Facts<'_>) -> bool {
+    facts.declaration.protected || facts.rules.protected()
+}
+
+fn difference(fields: &[FieldChange], replace: bool) -> Difference {
+    if replace || fields.iter().any(|field| field.impact == Impact::Replace) {
+        Difference::Forces
+    } else if fields.is_empty() {
+        Difference::None
+    } else {
+        Difference::InPlace
+    }
+}
+
+/// A create shows every field that is set.
+fn created_fields(desired: &Value, facts: &Facts<'_>, salt: &str) -> Vec<FieldChange> {
+    let nothing = Value::Object(BTreeMap::new());
+    let mut fields = diff(ThreeWay { desired, prior: None, observed: &nothing }, facts.rules.fields(), salt);
+    for field in &mut fields {
+        field.impact = Impact::Update;
+        field.cause = Cause::Changed;
+    }
+    fields
+}

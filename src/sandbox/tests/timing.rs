@@ -1,0 +1,61 @@
+//! Virtual time through the SDK, and the fuse.
+
+use std::time::Duration;
+
+use futures_util::future::{Either, join_all, select};
+
+use super::*;
+use crate::model::fuse::Fuse;
+
+/// Creates a VPC and six subnets at once, and polls until all are available; how long it took.
+async fn run(sandbox: &Sandbox) -> Duration {
+    let client = ec2(sandbox, "us-west-2");
+    let clock = sandbox.clock();
+    let start = clock.now();
+    let id = vpc(&client, "10.1.0.0/16").await;
+    clock.sleep(Duration::from_secs(3)).await;
+    let make = async |third: u32| {
+        let id = subnet(&client, &id, &format!("10.1.{third}.0/24")).await;
+        loop {
+            clock.sleep(Duration::from_millis(500)).await;
+            let found = client.describe_subnets().subnet_ids(&id).send().await;
+            let state = found.ok().and_then(|found| found.subnets()[0].state().cloned());
+            if state == Some(aws_sdk_ec2::types::SubnetState::Available) {
+                break;
+            }
+        }
+    };
+    join_all((0..6).map(make)).await;
+    Duration::try_from(clock.now().duration_since(start)).unwrap()
+}
+
+#[tokio::test]
+async fn a_run_takes_the_same_simulated_time_at_any_speed() {
+    let mut took = Vec::new();
+    for speed in [Speed::Unlimited, Speed::Times(600.0), Speed::Times(50.0)] {
+        let sandbox =
+            Sandbox::open(Path::new("unused"), Options { persist: false, speed, ..Options::default() }).unwrap();
+        took.push(sandbox.drive(run(&sandbox)).await);
+    }
+    assert!(took[0] > Duration::from_secs(4) && took[0] < Duration::from_secs(12), "{took:?}");
+    assert!(took.iter().all(|one| *one == took[0]), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_fuse_cuts_before_and_after_the_effect() {
+    // One call touches the fuse twice: before its effect and after it.
+    for (touches, total) in [(0, 0), (1, 6), (2, 6)] {
+        let fuse = Fuse::after(touches);
+        let options = Options { persist: false, fuse: fuse.clone(), ..Options::unhindered() };
+        let sandbox = Sandbox::open(Path::new("unused"), options).unwrap();
+        let client = ec2(&sandbox, "us-west-2");
+        let call = Box::pin(sandbox.drive(client.create_vpc().cidr_block("10.1.0.0/16").send()));
+        let answered = match select(call, Box::pin(tokio::time::sleep(Duration::from_millis(50)))).await {
+            Either::Left((result, _)) => result.is_ok(),
+            Either::Right(_) => false,
+        };
+        assert_eq!(answered, touches == 2);
+        assert_eq!(sandbox.status().total, total, "after {touches} touches");
+        assert_eq!(fuse.touches(), (touches + 1).min(2));
+    }
+}

@@ -1,0 +1,142 @@
+//! One mesh: a state folder, a cloud, and what a command does with them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use meshplan::apply::{ApplyError, Budgets, Outcome, Run, apply};
+use meshplan::compile::{Declaration, compile};
+use meshplan::kinds;
+use meshplan::model::event::Stamped;
+use meshplan::model::fuse::Fuse;
+use meshplan::model::{Clock, Digest};
+use meshplan::plan::{Inputs, Plan, Planned, Scope, plan};
+use meshplan::refresh::refresh;
+use meshplan::resource::{Cloud, Registry};
+use meshplan::sandbox::{Options, Sandbox};
+use meshplan::state::{Birth, Opening, Store};
+use meshplan::topology::parse;
+
+/// The declarations of a topology's text, which must be without errors.
+pub(crate) fn declarations(text: &str) -> Vec<Declaration> {
+    let parsed = parse(text);
+    assert!(!parsed.has_errors(), "{:#?}", parsed.diagnostics);
+    compile(&parsed.topology.unwrap()).declarations
+}
+
+/// The text of a committed topology.
+pub(crate) fn topology(name: &str) -> String {
+    std::fs::read_to_string(Path::new("topologies").join(name)).unwrap()
+}
+
+/// A process: everything that a crash takes away.
+pub(crate) struct Process {
+    pub(crate) cloud: Cloud,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) events: Vec<Stamped>,
+    pub(crate) budgets: fn() -> Budgets,
+}
+
+impl Process {
+    /// A process over a folder and a cloud.
+    pub(crate) fn start(folder: &Path, cloud: Cloud, clock: Arc<dyn Clock>, fuse: Fuse) -> Self {
+        let opening = Opening {
+            birth: Birth {
+                sandbox: true,
+                lineage: Some("0123456789abcdef0123456789abcdef".to_owned()),
+                ..Birth::default()
+            },
+            fuse,
+            ..Opening::new("a test", Timestamp::UNIX_EPOCH)
+        };
+        let store = Store::open(folder, "mesh1", opening).unwrap();
+        Self { cloud, clock, store, registry: kinds::registry(), events: Vec::new(), budgets: Budgets::default }
+    }
+
+    /// What a plan over these declarations would be.
+    pub(crate) async fn planned(&mut self, declarations: &[Declaration], scope: &Scope) -> Planned {
+        let state = self.store.state();
+        let refreshed = refresh(&self.registry, &self.cloud, &*self.clock, state, declarations, &mut self.events).await;
+        plan(Inputs {
+            declarations,
+            state,
+            observed: Some(&refreshed.observed),
+            rules: &self.registry.rules(),
+            moves: &[],
+            topology: Some(Digest::of("a topology")),
+            scope,
+        })
+    }
+
+    /// The plan, which must be without errors.
+    pub(crate) async fn plan(&mut self, declarations: &[Declaration]) -> Plan {
+        // Nothing declared is how everything goes: a destroy.
+        let scope = Scope { destroy: declarations.is_empty(), ..Scope::default() };
+        let planned = self.planned(declarations, &scope).await;
+        planned.plan.unwrap_or_else(|| panic!("{:#?}", planned.diagnostics))
+    }
+
+    /// Carries out a plan.
+    pub(crate) async fn carry_out(&mut self, plan: &Plan) -> Result<Outcome, ApplyError> {
+        let outcome = apply(Run {
+            plan,
+            registry: &self.registry,
+            cloud: &self.cloud,
+            clock: Arc::clone(&self.clock),
+            ledger: &mut self.store,
+            sink: &mut self.events,
+            interrupt: Box::pin(std::future::pending()),
+            budgets: (self.budgets)(),
+        })
+        .await?;
+        Ok(outcome)
+    }
+
+    /// Plans and applies as the command does, and saves.
+    pub(crate) async fn apply(&mut self, declarations: &[Declaration]) -> Result<Outcome, ApplyError> {
+        let plan = self.plan(declarations).await;
+        let outcome = self.carry_out(&plan).await?;
+        if let Err(error) = self.store.save() {
+            return Err(ApplyError::Plan(error.to_string()));
+        }
+        Ok(outcome)
+    }
+}
+
+/// A process over a sandbox that lives in the same folder.
+pub(crate) struct InSandbox {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) process: Process,
+}
+
+impl InSandbox {
+    pub(crate) fn start(folder: &Path, options: Options) -> Self {
+        let fuse = options.fuse.clone();
+        let sandbox = Sandbox::open(&sandbox_folder(folder), options).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
+        let process = Process::start(folder, Cloud::new(sandbox.sdk_config()), clock, fuse);
+        Self { sandbox, process }
+    }
+
+    /// Applies to the end; everything must succeed.
+    pub(crate) fn apply(&mut self, declarations: &[Declaration]) -> Outcome {
+        let outcome = run(self.sandbox.drive(self.process.apply(declarations))).unwrap();
+        assert!(outcome.is_complete(), "{outcome:#?}");
+        outcome
+    }
+
+    /// What a plan would do.
+    pub(crate) fn plan(&mut self, declarations: &[Declaration]) -> Plan {
+        run(self.sandbox.drive(self.process.plan(declarations)))
+    }
+}
+
+pub(crate) fn sandbox_folder(folder: &Path) -> PathBuf {
+    folder.join("sandbox")
+}
+
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
