@@ -16,7 +16,7 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
-use crate::apply::{ApplyError, Budgets, Ledger, LedgerError, Outcome, Run, apply as carry_out};
+use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::model::event::{Operation, Sink, Stamped};
 use crate::model::{Clock, Digest};
 use crate::plan::render::{parse, text};
@@ -51,7 +51,7 @@ pub(super) async fn apply(
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
     let plan = make(context, Some(&session), wanted, &mut &console).await?;
     let again = next(context, &format!("apply {}", source.name));
-    run(Ready { context, session, store: Kept(store), account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
 }
 
 /// `destroy`.
@@ -68,7 +68,7 @@ pub(super) async fn destroy(context: &Context, mesh: Option<&str>, yes: bool) ->
     let plan =
         make(context, Some(&session), Wanted { state: store.state(), source: None, scope }, &mut &console).await?;
     let again = next(context, &format!("destroy {mesh}"));
-    run(Ready { context, session, store: Kept(store), account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
 }
 
 /// A saved plan decides for itself what it may do.
@@ -130,7 +130,7 @@ async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit>
         Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
     };
     let console = RefCell::new(console(context));
-    run(Ready { context, session, store: Kept(store), account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
 }
 
 /// What moved since a plan was made, as far as state and topology know. What moved in the cloud is found by the
@@ -183,24 +183,11 @@ fn console(context: &Context) -> Console {
 struct Ready<'a> {
     context: &'a Context,
     session: Session,
-    store: Kept,
+    store: Store,
     account: String,
     console: RefCell<Console>,
     /// The command that goes on where this one stopped.
     again: String,
-}
-
-/// The store as the engine's ledger.
-struct Kept(Store);
-
-impl Ledger for Kept {
-    fn state(&self) -> &State {
-        self.0.state()
-    }
-
-    fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
-        self.0.append(&entries).map_err(|error| LedgerError(Box::new(error)))
-    }
 }
 
 /// The console is told by the run and drawn by the clock beside it.
@@ -236,7 +223,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exi
         }
     }
     if ready.store.state().account.is_none() {
-        ready.store.append(vec![Entry::Account { account: ready.account.clone() }])?;
+        ready.store.append(&[Entry::Account { account: ready.account.clone() }])?;
     }
     let began = WallClock.now();
     let outcome = engine(&mut ready, plan).await?;
@@ -249,7 +236,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exi
     }
     let outcome =
         outcome.context("the run could not go on; what was done is on record, and the next run takes it from there")?;
-    ready.store.0.save().context("the run is on record, but state could not be saved")?;
+    ready.store.save().context("the run is on record, but state could not be saved")?;
     store::remove_plan(&context.globals.state, &plan.mesh)?;
     if plan.is_empty() {
         return Ok(Exit::Done);

@@ -1,5 +1,7 @@
 //! `drift`: where the cloud no longer is what was last applied. Needs the state alone, no topology.
 
+use std::fmt::Write as _;
+
 use super::context::Context;
 use super::plan::region_of_state;
 use super::session::Session;
@@ -45,7 +47,7 @@ pub(super) async fn drift(context: &Context, mesh: Option<&str>, detailed_exitco
     };
     let mut text = format!("{sandbox}drift of mesh {}: what an apply would put right\n\n", plan.mesh);
     text.push_str(&changes(&plan, context.streams.out_style()));
-    text.push_str(&format!("Drift: {} of {}\n", plan.changes.len(), counted(state.records.len(), "resource")));
+    let _ = writeln!(text, "Drift: {} of {}", plan.changes.len(), counted(state.records.len(), "resource"));
     context.streams.data(&text)?;
     Ok(if detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

@@ -1,5 +1,6 @@
 //! The commands that only look: `validate`, `graph`, `explain`, `outputs`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -100,7 +101,7 @@ pub(super) fn outputs(context: &Context, mesh: Option<&str>, format: Listing) ->
     for (address, record) in &state.records {
         let Value::Object(fields) = record.outputs.value() else { continue };
         for (name, value) in fields.iter().filter(|(_, value)| !matches!(value, Value::Null)) {
-            text.push_str(&format!("{address}.{name} = {}\n", show(value)));
+            let _ = writeln!(text, "{address}.{name} = {}", show(value));
         }
     }
     data(context, &text)

@@ -1,5 +1,6 @@
 //! `plan` and `show`; and how a plan is made, for every command that needs one.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -67,7 +68,7 @@ pub(super) fn next(context: &Context, command: &str) -> String {
         text.push_str(" --sandbox");
     }
     if context.globals.state != Path::new("state") {
-        text.push_str(&format!(" --state {}", context.globals.state.display()));
+        let _ = write!(text, " --state {}", context.globals.state.display());
     }
     text
 }

@@ -14,22 +14,22 @@ const BLOCKED: usize = 3;
 
 /// What the report is about.
 #[derive(Debug, Clone, Copy)]
-pub struct Report<'a> {
+pub(super) struct Report<'a> {
     /// Apply or destroy.
-    pub operation: Operation,
+    pub(super) operation: Operation,
     /// What it came to.
-    pub outcome: &'a Outcome,
+    pub(super) outcome: &'a Outcome,
     /// Whether its time was simulated.
-    pub sandbox: bool,
+    pub(super) sandbox: bool,
     /// How long it really took; only said where nobody compares the text.
-    pub real: Option<Duration>,
+    pub(super) real: Option<Duration>,
     /// The command that goes on from here, when something is left to do.
-    pub next: &'a str,
+    pub(super) next: &'a str,
 }
 
 /// The report, each line ended.
 #[must_use]
-pub fn report(report: &Report<'_>, style: Style) -> String {
+pub(super) fn report(report: &Report<'_>, style: Style) -> String {
     let outcome = report.outcome;
     let mut out = String::new();
     failures(outcome, style, &mut out);
@@ -47,7 +47,7 @@ pub fn report(report: &Report<'_>, style: Style) -> String {
 
 /// `Apply: 28 created, 0 updated, …`.
 #[must_use]
-pub fn counts(operation: Operation, counts: &Counts) -> String {
+pub(super) fn counts(operation: Operation, counts: &Counts) -> String {
     let Counts { created, updated, replaced, deleted, adopted, forgotten, failed, skipped, not_started } = counts;
     let what = match operation {
         Operation::Apply => "Apply",

@@ -1,5 +1,6 @@
 //! `state list|show|forget|adopt|history|restore`: looking at and mending what meshplan remembers.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +15,7 @@ use crate::model::diagnostic::did_you_mean;
 use crate::model::diff::mask_sensitive;
 use crate::model::{Address, Digest, Document, Target, Value};
 use crate::plan::render::{clean, counted};
-use crate::resource::{DynKind, KindRules, OutputClass, RemoteId, Status};
+use crate::resource::{DynKind, OutputClass, RemoteId, Status};
 use crate::state::{Birth, Entry, IntendedRecord, Record, RecordStatus, State, store};
 
 /// `state`.
@@ -73,10 +74,10 @@ fn list(context: &Context, mesh: Option<&str>, format: Listing) -> anyhow::Resul
             RecordStatus::Tainted(why) => format!("  tainted: {}", clean(why)),
             RecordStatus::Deleting => "  deleting".to_owned(),
         };
-        text.push_str(&format!("{:width$}  {}{status}\n", address.as_str(), clean(record.id.as_str())));
+        let _ = writeln!(text, "{:width$}  {}{status}", address.as_str(), clean(record.id.as_str()));
     }
     for address in state.intents.keys().filter(|address| !state.records.contains_key(*address)) {
-        text.push_str(&format!("{:width$}  (a create was begun and its end not seen)\n", address.as_str()));
+        let _ = writeln!(text, "{:width$}  (a create was begun and its end not seen)", address.as_str());
     }
     context.streams.data(&text)?;
     let sandbox = if state.sandbox { "sandbox: " } else { "" };
@@ -204,7 +205,7 @@ fn history(context: &Context, mesh: Option<&str>) -> anyhow::Result<Exit> {
         };
         let saved = snapshot.saved.map_or_else(String::new, |saved| format!("  {saved:.0}"));
         let current = if snapshot.is_current { "  (present)" } else { "" };
-        text.push_str(&format!("{:>6}{saved}  {content}{current}\n", snapshot.serial));
+        let _ = writeln!(text, "{:>6}{saved}  {content}{current}", snapshot.serial);
     }
     data(context, &text)
 }
