@@ -102,6 +102,7 @@
 //! the writers follow a release later.
 
 pub mod apply;
+pub mod cli;
 pub mod compile;
 pub mod kinds;
 pub mod model;
