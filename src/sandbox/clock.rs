@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -35,6 +36,25 @@ impl Default for Speed {
         Self::Times(DEFAULT_TIMES)
     }
 }
+
+impl FromStr for Speed {
+    type Err = SpeedError;
+
+    /// A factor above zero, or `unlimited`.
+    fn from_str(text: &str) -> Result<Self, SpeedError> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let times =
+            text.strip_suffix('x').unwrap_or(text).parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
+        times.map(Self::Times).ok_or_else(|| SpeedError(text.to_owned()))
+    }
+}
+
+/// Why a text is no speed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a sandbox speed: write how many simulated seconds pass in a real one (600), or `unlimited`")]
+pub struct SpeedError(String);
 
 /// The factor of the default speed.
 const DEFAULT_TIMES: f64 = 600.0;
@@ -404,6 +424,16 @@ mod tests {
 
     fn clock(speed: Speed) -> SimClock {
         SimClock::new("2026-01-01T00:00:00Z".parse().unwrap(), speed, Fuse::never())
+    }
+
+    #[test]
+    fn speeds_are_factors() {
+        assert_eq!("600".parse::<Speed>().unwrap(), Speed::default());
+        assert_eq!("1.5x".parse::<Speed>().unwrap(), Speed::Times(1.5));
+        assert_eq!("unlimited".parse::<Speed>().unwrap(), Speed::Unlimited);
+        for wrong in ["0", "-1", "fast", "NaN", "inf", ""] {
+            assert!(wrong.parse::<Speed>().unwrap_err().to_string().contains("`unlimited`"), "{wrong}");
+        }
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 
-pub use self::clock::{Flowing, Hold, SimClock, Speed};
+pub use self::clock::{Flowing, Hold, SimClock, Speed, SpeedError};
 pub use self::faults::{Faults, FaultsError};
 pub use self::options::{Options, Profile, Quotas, Throttle};
 pub use self::serve::ServeError;

@@ -6,6 +6,7 @@ mod gateways;
 mod network;
 mod persistence;
 mod security_groups;
+mod serving;
 mod timing;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};

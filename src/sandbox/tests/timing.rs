@@ -59,3 +59,17 @@ async fn a_fuse_cuts_before_and_after_the_effect() {
         assert_eq!(fuse.touches(), (touches + 1).min(2));
     }
 }
+
+#[tokio::test]
+async fn the_same_calls_make_the_same_world() {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let sandbox = realistic();
+        let client = ec2(&sandbox, "us-west-2");
+        let took = sandbox.drive(run(&sandbox)).await;
+        let subnets = client.describe_subnets().send().await.unwrap().subnets.unwrap();
+        let ids: Vec<String> = subnets.into_iter().filter_map(|subnet| subnet.subnet_id).collect();
+        seen.push((took, ids, sandbox.status()));
+    }
+    assert_eq!(seen[0], seen[1]);
+}
