@@ -22,6 +22,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// The number of the rule that denies what no other rule allows.

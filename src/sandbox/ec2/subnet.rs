@@ -53,6 +53,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// The zone that a call names, by name or by id; without either EC2 chooses.

@@ -21,7 +21,7 @@ async fn pages_are_cut_and_joined() {
     assert_eq!(sizes, [5, 5, 2]);
     let describe = || client.describe_subnets();
     assert_eq!(code(describe().max_results(4).send().await), "InvalidParameterValue");
-    assert_eq!(code(describe().next_token("!").send().await), "InvalidPaginationToken");
+    assert_eq!(code(describe().next_token("!").send().await), "InvalidNextToken");
     let both = client.describe_vpcs().vpc_ids(&vpc).max_results(5).send().await;
     assert_eq!(code(both), "InvalidParameterCombination");
 }
