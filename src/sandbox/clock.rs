@@ -8,7 +8,7 @@
 //! Under [`SimClock::flow`] virtual time follows real time, for serving clients that live in it.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,10 +130,22 @@ impl SimClock {
     /// One at a time: a second drive would let time pass under the first one's hands.
     pub fn drive<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = F::Output> + 'a {
         // Boxed, because a whole run's future is tens of kilobytes.
-        self.run(Box::pin(future))
+        let run = self.run(Box::pin(future), false);
+        async move {
+            match run.await {
+                Some(output) => output,
+                // Only a run that stops at a blown fuse ends without an output.
+                None => pending().await,
+            }
+        }
     }
 
-    async fn run<F: Future>(&self, mut future: Pin<Box<F>>) -> F::Output {
+    /// The same for the crash harness: `None` as soon as the fuse is blown, and nothing runs any more.
+    pub fn drive_until_blown<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = Option<F::Output>> + 'a {
+        self.run(Box::pin(future), true)
+    }
+
+    async fn run<F: Future>(&self, mut future: Pin<Box<F>>, stops_when_blown: bool) -> Option<F::Output> {
         let _driver = Driver::enter(self);
         let inner = Arc::new(InnerWaker { woken: AtomicBool::new(true), outer: Mutex::new(None) });
         let waker = Waker::from(Arc::clone(&inner));
@@ -144,7 +156,10 @@ impl SimClock {
             for _ in 0..TURNS {
                 if inner.woken.swap(false, Ordering::AcqRel) {
                     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                        return Poll::Ready(output);
+                        return Poll::Ready(Some(output));
+                    }
+                    if stops_when_blown && self.fuse.is_blown() {
+                        return Poll::Ready(None);
                     }
                     continue;
                 }
@@ -531,5 +546,8 @@ mod tests {
         let polled = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         assert!(fuse.is_blown());
+        let cut = clock.drive_until_blown(clock.sleep(Duration::from_secs(1))).await;
+        assert_eq!(cut, None);
+        assert_eq!(clock.drive_until_blown(async { 7 }).await, Some(7));
     }
 }

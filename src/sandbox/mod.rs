@@ -115,6 +115,11 @@ impl Sandbox {
         self.service.clock.drive(future)
     }
 
+    /// The same for the crash harness: see [`SimClock::drive_until_blown`].
+    pub fn drive_until_blown<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = Option<F::Output>> + 'a {
+        self.service.clock.drive_until_blown(future)
+    }
+
     /// What exists, per region and type.
     pub fn status(&self) -> Status {
         Status::of(&self.service)

@@ -15,7 +15,7 @@ pub struct Options {
     pub profile: Profile,
     /// The fuse of the crash harness.
     pub fuse: Fuse,
-    /// The account that everything belongs to: twelve digits.
+    /// The account that everything belongs to: twelve digits. A world that persists keeps the one it began with.
     pub account: String,
     /// Whether the world outlives the process.
     pub persist: bool,
