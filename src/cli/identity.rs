@@ -42,7 +42,8 @@ fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
             let throttled = refused.err().code().is_some_and(|code| code.contains("Throttl"));
             status >= 500 || status == 429 || throttled
         }
-        _ => false,
+        // `SdkError` is non-exhaustive; what was never sent is wrong here and not there.
+        SdkError::ConstructionFailure(_) | _ => false,
     }
 }
 
