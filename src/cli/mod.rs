@@ -113,6 +113,7 @@ fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    tracing::info!(?command);
     if context.globals.sandbox || matches!(command, Command::Sandbox { .. }) {
         // The first line, so that nobody takes what follows for AWS.
         let directory = session::sandbox_directory(context);
