@@ -9,13 +9,12 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use crate::apply::READ_WIDTH;
 use crate::compile::Declaration;
 use crate::model::event::{Event, Sink, Stamped};
 use crate::model::{Address, Clock, Document, Target};
 use crate::plan::{Observation, Observed};
 use crate::resource::{
-    Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, Registry, RemoteId,
+    Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
 };
 use crate::state::{Operation, State};
 

@@ -6,10 +6,10 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::model::Document;
-use crate::resource::{ErrorClass, ProviderError, RemoteId};
+use crate::resource::{ErrorClass, ProviderError, READ_WIDTH, RemoteId};
 
 use super::budget::{Key, Verb};
-use super::engine::{Engine, READ_WIDTH, Wake};
+use super::engine::{Engine, Wake};
 use super::task::{Answer, Request, Task};
 
 /// A due request that waits for a token.
