@@ -13,7 +13,7 @@ use super::{Exit, data};
 use crate::kinds::registry;
 use crate::model::event::Sink;
 use crate::plan::render::{json, markdown, parse, text};
-use crate::plan::{Inputs, Plan, Planned, Scope};
+use crate::plan::{Inputs, Plan, Planned, Scope, assume};
 use crate::refresh::refresh;
 use crate::state::{Caller, State, store};
 use crate::ui::{Console, Form};
@@ -24,12 +24,17 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let state = context.state(&source.mesh, source.region.as_deref())?;
     check(context, &state, &source)?;
     let session = if args.offline { None } else { Some(Session::open(context, source.region.as_deref()).await?) };
-    if let Some(session) = &session {
-        session.check(&state, source.region.as_deref()).await?;
-    }
+    let account = match &session {
+        Some(session) => Some(session.check(&state, source.region.as_deref()).await?),
+        None => None,
+    };
     let mut console = Console::new(context.streams, Form::Lines);
     let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
-    let plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    // What whoever applies it later has to find again.
+    plan.basis = assume(&plan, &state)?;
+    plan.region.clone_from(&source.region);
+    plan.account = account;
     let saved = json(&plan)?;
     if let Some(out) = &args.out {
         store::write_atomically(out, saved.as_bytes())
