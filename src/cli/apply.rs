@@ -160,7 +160,7 @@ async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit>
 fn topology_moved(plan: &Plan) -> Option<String> {
     let (source, digest) = plan.source.as_ref().zip(plan.topology)?;
     let text = fs::read(source).ok()?;
-    (Digest::of(&text) != digest).then(|| format!("the topology `{source}` is another text"))
+    (Digest::of(&text) != digest).then(|| format!("the topology `{source}` has changed since the plan"))
 }
 
 fn console(context: &Context) -> Console {

@@ -83,6 +83,9 @@ pub struct Plan {
     /// outputs, promises that turned out void. Nothing in the cloud changes by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bookkeeping: Vec<Entry>,
+    /// The digest of a written plan's other fields, so that what is applied is what was reviewed; `None` in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 impl Plan {

@@ -217,6 +217,7 @@ impl Planner<'_> {
             estimate,
             notes,
             bookkeeping: self.bookkeeping,
+            digest: None,
         };
         Planned { plan: Some(plan), diagnostics: self.diagnostics }
     }
