@@ -25,3 +25,6 @@ pub static KINDS: &[&dyn DynKind] = &[
 pub fn registry() -> Registry {
     Registry::new(KINDS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -107,9 +107,14 @@ impl SimClock {
     ///
     /// # Cancel safety
     /// Dropping it drops the future; the clock stays where it is.
-    pub async fn drive<F: Future>(&self, future: F) -> F::Output {
+    /// One at a time: a second drive would let time pass under the first one's hands.
+    pub fn drive<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = F::Output> + 'a {
+        // Boxed, because a whole run's future is tens of kilobytes.
+        self.run(Box::pin(future))
+    }
+
+    async fn run<F: Future>(&self, mut future: Pin<Box<F>>) -> F::Output {
         let _driver = Driver::enter(self);
-        let mut future = pin!(future);
         let inner = Arc::new(InnerWaker { woken: AtomicBool::new(true), outer: Mutex::new(None) });
         let waker = Waker::from(Arc::clone(&inner));
         let mut pace = Pace { anchor: (Instant::now(), self.now()), pause: None };

@@ -180,6 +180,7 @@ impl RuleText {
             }
             if self.call.is_some() && !call { Err("only `modify` takes `call`") } else { Ok(()) }
         };
+        let plain = |verdict: Verdict| takes(false, false, false).map(|()| verdict);
         Ok(match self.fault {
             Kind::Slow => {
                 takes(true, false, false)?;
@@ -200,17 +201,12 @@ impl RuleText {
                 }
                 Verdict::Meddle(Change { resource: self.resource.clone().unwrap_or_default(), call: Some(call) })
             }
-            other => {
-                takes(false, false, false)?;
-                match other {
-                    Kind::Throttle => Verdict::Throttle,
-                    Kind::ServerError => Verdict::ServerError,
-                    Kind::Refused => Verdict::Refuse,
-                    Kind::LostAnswer => Verdict::LoseAnswer,
-                    Kind::NeverReady => Verdict::NeverReady,
-                    Kind::Quota | Kind::Slow | Kind::Delete | Kind::Modify => Verdict::Quota,
-                }
-            }
+            Kind::Throttle => plain(Verdict::Throttle)?,
+            Kind::ServerError => plain(Verdict::ServerError)?,
+            Kind::Refused => plain(Verdict::Refuse)?,
+            Kind::LostAnswer => plain(Verdict::LoseAnswer)?,
+            Kind::NeverReady => plain(Verdict::NeverReady)?,
+            Kind::Quota => plain(Verdict::Quota)?,
         })
     }
 }

@@ -111,8 +111,8 @@ impl Sandbox {
     }
 
     /// Runs `future` in virtual time: see [`SimClock::drive`].
-    pub async fn drive<F: Future>(&self, future: F) -> F::Output {
-        self.service.clock.drive(future).await
+    pub fn drive<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = F::Output> + 'a {
+        self.service.clock.drive(future)
     }
 
     /// What exists, per region and type.

@@ -2,6 +2,7 @@
 //!
 //! The same walk runs on each: make a whole network resource by resource, as the engine would but without it; change
 //! it; look at it as an existing network; take it down.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;

@@ -126,13 +126,17 @@ impl<'a> Walk<'a> {
         prior: Option<&Value>,
     ) -> LiveDocument {
         let to = Document::of(desired).unwrap();
+        let mut seen = "never read".to_owned();
         for _ in 0..PATIENCE {
             let Some(live) = self.read(kind, target, id).await else {
                 self.clock.sleep(kind.wait().interval).await;
                 continue;
             };
             match &live.status {
-                Status::Pending(_) => self.clock.sleep(kind.wait().interval).await,
+                Status::Pending(why) => {
+                    seen.clone_from(why);
+                    self.clock.sleep(kind.wait().interval).await;
+                }
                 Status::Ready => {
                     let observed = live.spec.value();
                     let changes = diff(ThreeWay { desired, prior, observed: &observed }, kind.fields(), "walk");
@@ -143,6 +147,7 @@ impl<'a> Walk<'a> {
                         change.impact == meshplan::model::diff::Impact::Replace
                     };
                     assert!(!changes.iter().any(|change| replaces(&change)), "{id}: {changes:#?}");
+                    seen = format!("{changes:#?}");
                     let answer = kind.update(self.cloud, target, id, &live.spec, &to).await;
                     self.bear(answer, kind.wait().interval).await;
                 }
@@ -150,7 +155,7 @@ impl<'a> Walk<'a> {
                 Status::Deleting => panic!("{id} is being deleted"),
             }
         }
-        panic!("{id} ({}) never becomes {desired}", kind.name());
+        panic!("{id} ({}) never becomes {desired}: {seen}", kind.name());
     }
 
     async fn read(&self, kind: &dyn DynKind, target: &Target, id: &RemoteId) -> Option<LiveDocument> {
@@ -201,10 +206,15 @@ impl<'a> Walk<'a> {
 
     async fn unmake(&self, made: &Made) {
         let (kind, target, id) = (made.kind, &made.declaration.target, &made.id);
+        let mut refused = String::new();
         for _ in 0..PATIENCE {
             match kind.delete(self.cloud, target, id).await {
                 Ok(Deletion::Accepted) => break,
-                answer => self.bear(answer.map(drop), kind.wait().interval).await,
+                Ok(Deletion::Again) => {}
+                Err(error) => {
+                    refused = error.to_string();
+                    self.bear(Err(error), kind.wait().interval).await;
+                }
             }
         }
         for _ in 0..PATIENCE {
@@ -217,7 +227,7 @@ impl<'a> Walk<'a> {
                 Some(_) => self.clock.sleep(kind.wait().interval).await,
             }
         }
-        panic!("{id} ({}) never goes", kind.name());
+        panic!("{id} ({}) never goes: {refused}", kind.name());
     }
 
     /// Repeats a request while its error says that it may be.

@@ -11,10 +11,9 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer, is_not_found};
+use super::error::{Absence, Answer, is_not_found, no_id};
 use super::live::{in_order, texts};
 use super::tags::{self, Tags};
-use super::vpc::no_id;
 
 /// The most that one page holds: this API takes 5 to 255.
 const PAGE: i32 = 255;

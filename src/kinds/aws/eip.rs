@@ -11,10 +11,9 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer};
+use super::error::{Absence, Answer, no_id};
 use super::live::{in_order, texts};
 use super::tags::{self, Tags};
-use super::vpc::no_id;
 
 /// The kind `aws.eip`.
 #[derive(Debug, Clone, Copy)]

@@ -75,6 +75,11 @@ pub(super) fn is_not_found(error: &ProviderError) -> bool {
     error.code.as_deref().is_some_and(|code| code.ends_with("NotFound"))
 }
 
+/// An answer to a create without an id: the object may exist, so it has to be looked for.
+pub(super) fn no_id(operation: &'static str) -> ProviderError {
+    ProviderError::new(ErrorClass::Ambiguous, operation, "the answer holds no id")
+}
+
 fn classify<E>(operation: &'static str, effect: Effect, error: &SdkError<E>) -> ProviderError
 where
     E: Error + ProvideErrorMetadata + 'static,

@@ -1,6 +1,7 @@
 //! The kinds of Amazon EC2's networks.
 
 pub mod client;
+mod describe;
 pub mod egress_only_internet_gateway;
 pub mod eip;
 mod error;
@@ -8,6 +9,7 @@ pub mod existing_network;
 pub mod internet_gateway;
 mod live;
 pub mod nat_gateway;
+mod range;
 pub mod route;
 pub mod route_table;
 pub mod subnet;

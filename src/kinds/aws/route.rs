@@ -15,8 +15,9 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
+use super::describe::route_tables;
 use super::error::{Absence, Answer};
-use super::{route_table, tags};
+use super::tags;
 
 /// The prefix that DNS64 puts before IPv4 addresses (RFC 6052).
 pub const NAT64: &str = "64:ff9b::/96";
@@ -153,7 +154,7 @@ impl ResourceKind for Route {
         let mut tables: Vec<String> = wanted.iter().map(|(table, _)| (*table).to_owned()).collect();
         tables.sort_unstable();
         tables.dedup();
-        let found = route_table::list(client, tags::ids_filter("route-table-id", tables)).await?;
+        let found = route_tables(client, tags::ids_filter("route-table-id", tables)).await?;
         let routes: BTreeMap<(&str, IpNet), &aws_sdk_ec2::types::Route> = found
             .iter()
             .filter_map(|table| Some((table.route_table_id()?, table.routes())))

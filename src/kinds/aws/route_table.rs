@@ -1,24 +1,21 @@
 //! `aws.route_table`: a route table. Its routes are resources of their own; which subnets use it is part of the
 //! subnets.
 
-use aws_sdk_ec2::types::{Filter, ResourceType};
+use aws_sdk_ec2::types::ResourceType;
 use serde::{Deserialize, Serialize};
 
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, WaitPolicy,
+    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
+    RemoteId, ResourceKind, Status, WaitPolicy,
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer};
+use super::describe::{associations, route_tables, subnets};
+use super::error::{Absence, Answer, no_id};
 use super::live::{in_order, texts};
 use super::tags::{self, Tags};
-use super::vpc::no_id;
-
-/// The most that one page holds: this API takes 5 to 100.
-const PAGE: i32 = 100;
 
 /// The kind `aws.route_table`.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +86,7 @@ impl ResourceKind for RouteTable {
         client: &Ec2,
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
-        let tables = list(client, tags::ids_filter("route-table-id", texts(ids))).await?;
+        let tables = route_tables(client, tags::ids_filter("route-table-id", texts(ids))).await?;
         Ok(in_order(ids, tables.iter().filter_map(project)))
     }
 
@@ -113,7 +110,7 @@ impl ResourceKind for RouteTable {
     }
 
     async fn find(&self, client: &Ec2, _: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
-        let tables = list(client, tags::filter(owner)).await?;
+        let tables = route_tables(client, tags::filter(owner)).await?;
         let ours = tables.into_iter().filter(|table| tags::made_by(owner, table.tags()));
         Ok(tags::first(ours.map(|table| table.route_table_id)))
     }
@@ -124,19 +121,36 @@ impl ResourceKind for RouteTable {
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let answer = client.api().delete_route_table().route_table_id(id.as_str()).send().await;
-        answer.written("ec2:DeleteRouteTable").unless_absent()?;
-        Ok(Deletion::Accepted)
+        match answer.written("ec2:DeleteRouteTable").unless_absent() {
+            Ok(_) => Ok(Deletion::Accepted),
+            Err(error) if error.class == ErrorClass::InUse && drop_dead_association(client, id).await? => {
+                Ok(Deletion::Again)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// The route tables that pass a filter, with their routes and associations.
-pub(super) async fn list(client: &Ec2, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::RouteTable>, ProviderError> {
-    let mut pages = client.api().describe_route_tables().filters(filter).max_results(PAGE).into_paginator().send();
-    let mut found = Vec::new();
-    while let Some(page) = pages.next().await {
-        found.extend(page.read("ec2:DescribeRouteTables")?.route_tables.unwrap_or_default());
+/// Drops an association with a subnet that no longer exists; `false` if there is none.
+///
+/// On AWS an association dies with its subnet. moto 5.2 keeps it, and then never lets the table go. An association
+/// with a subnet that exists is left alone: it may be someone else's.
+async fn drop_dead_association(client: &Ec2, id: &RemoteId) -> Result<bool, ProviderError> {
+    let tables = route_tables(client, tags::ids_filter("route-table-id", texts(std::slice::from_ref(id)))).await?;
+    let there = associations(&tables);
+    if there.is_empty() {
+        return Ok(false);
     }
-    Ok(found)
+    let wanted = there.keys().map(|subnet| (*subnet).to_owned()).collect();
+    let alive = subnets(client, "subnet-id", wanted).await?;
+    let is_dead = |subnet: &str| !alive.iter().any(|alive| alive.subnet_id() == Some(subnet));
+    let dead = there.into_iter().find(|(subnet, _)| is_dead(subnet));
+    let Some(dead) = dead.and_then(|(_, association)| association.route_table_association_id()) else {
+        return Ok(false);
+    };
+    let answer = client.api().disassociate_route_table().association_id(dead).send().await;
+    answer.written("ec2:DisassociateRouteTable").unless_absent()?;
+    Ok(true)
 }
 
 fn project(table: &aws_sdk_ec2::types::RouteTable) -> Option<(String, Live<Spec, Outputs>)> {

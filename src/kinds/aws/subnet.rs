@@ -3,11 +3,7 @@
 //! Attributes and the association die with the subnet and are not waited for by themselves, so they are part of it.
 //! Create makes the subnet; updates do the rest, one request each.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, RouteTable, RouteTableAssociation, SubnetIpv6CidrBlockAssociation, SubnetState,
-};
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, RouteTableAssociation, SubnetState};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +15,11 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer};
-use super::live::{Association, PAGE, in_order, texts};
-use super::route_table;
+use super::describe::{self, association_state, associations, ipv6_block};
+use super::error::{Absence, Answer, no_id};
+use super::live::{in_order, texts};
+use super::range::wrong_block;
 use super::tags::{self, Tags};
-use super::vpc::{no_id, wrong_block};
 
 /// The kind `aws.subnet`.
 #[derive(Debug, Clone, Copy)]
@@ -161,11 +157,16 @@ impl ResourceKind for Subnet {
         client: &Ec2,
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
-        let subnets = list(client, "subnet-id", texts(ids)).await?;
+        let subnets = describe::subnets(client, "subnet-id", texts(ids)).await?;
         if subnets.is_empty() {
             return Ok(in_order(ids, []));
         }
-        let tables = route_table::list(client, tags::ids_filter("association.subnet-id", texts(ids))).await?;
+        // By VPC and not by `association.subnet-id`: moto 5.2 answers that filter only for one value, or for all of a
+        // table's subnets.
+        let mut vpcs: Vec<String> = subnets.iter().filter_map(|subnet| subnet.vpc_id.clone()).collect();
+        vpcs.sort_unstable();
+        vpcs.dedup();
+        let tables = describe::route_tables(client, tags::ids_filter("vpc-id", vpcs)).await?;
         let associations = associations(&tables);
         let mut found = Vec::with_capacity(subnets.len());
         for subnet in &subnets {
@@ -243,41 +244,6 @@ impl ResourceKind for Subnet {
     }
 }
 
-/// The subnets for which a filter has one of these values.
-pub(super) async fn list(
-    client: &Ec2,
-    filter: &str,
-    values: Vec<String>,
-) -> Result<Vec<aws_sdk_ec2::types::Subnet>, ProviderError> {
-    let mut pages = client
-        .api()
-        .describe_subnets()
-        .filters(tags::ids_filter(filter, values))
-        .max_results(PAGE)
-        .into_paginator()
-        .send();
-    let mut found = Vec::new();
-    while let Some(page) = pages.next().await {
-        found.extend(page.read("ec2:DescribeSubnets")?.subnets.unwrap_or_default());
-    }
-    Ok(found)
-}
-
-/// The explicit association of each subnet that has one.
-pub(super) fn associations(tables: &[RouteTable]) -> BTreeMap<&str, &RouteTableAssociation> {
-    tables
-        .iter()
-        .flat_map(RouteTable::associations)
-        .filter(|association| state_of(association) != Association::Gone)
-        .filter_map(|association| Some((association.subnet_id()?, association)))
-        .collect()
-}
-
-fn state_of(association: &RouteTableAssociation) -> Association {
-    let state = association.association_state().and_then(|state| state.state());
-    Association::of(state.map(aws_sdk_ec2::types::RouteTableAssociationStateCode::as_str))
-}
-
 fn project(
     subnet: &aws_sdk_ec2::types::Subnet,
     table: Option<&RouteTableAssociation>,
@@ -299,7 +265,7 @@ fn project(
         });
         let table = table.and_then(|table| {
             let message = table.association_state().and_then(|state| state.status_message());
-            state_of(table).status("the route table", message)
+            association_state(table).status("the route table", message)
         });
         block.or(table).unwrap_or(Status::Ready)
     };
@@ -327,17 +293,6 @@ fn project(
         ipv6_cidr: ipv6_cidr.map(|block| block.to_string()),
     };
     Ok(Live { spec, outputs, status })
-}
-
-/// The IPv6 block that the subnet has or is about to have; failing that, one that is going or failed.
-pub(super) fn ipv6_block(
-    subnet: &aws_sdk_ec2::types::Subnet,
-) -> Option<(Association, &SubnetIpv6CidrBlockAssociation)> {
-    let blocks = subnet.ipv6_cidr_block_association_set().iter().map(|block| {
-        let state = block.ipv6_cidr_block_state().and_then(|state| state.state());
-        (Association::of(state.map(aws_sdk_ec2::types::SubnetCidrBlockStateCode::as_str)), block)
-    });
-    blocks.filter(|(state, _)| *state != Association::Gone).max_by_key(|(state, _)| state.is_declared())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -373,7 +328,7 @@ async fn change_ipv6(client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Res
             .written("ec2:AssociateSubnetCidrBlock")?;
         return Ok(());
     }
-    let subnets = list(client, "subnet-id", vec![id.as_str().to_owned()]).await?;
+    let subnets = describe::subnets(client, "subnet-id", vec![id.as_str().to_owned()]).await?;
     let block = subnets.iter().find_map(ipv6_block).filter(|(state, _)| state.is_declared());
     if let Some(association) = block.and_then(|(_, block)| block.association_id()) {
         let answer = client.api().disassociate_subnet_cidr_block().association_id(association).send().await;
@@ -386,7 +341,7 @@ async fn change_ipv6(client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Res
 async fn change_route_table(client: &Ec2, id: &RemoteId, to: Option<&Input<String>>) -> Result<(), ProviderError> {
     let to = to.map(Input::known).transpose()?;
     let filter = tags::ids_filter("association.subnet-id", [id.as_str().to_owned()]);
-    let tables = route_table::list(client, filter).await?;
+    let tables = describe::route_tables(client, filter).await?;
     let there = associations(&tables).get(id.as_str()).copied();
     let association = there.and_then(|association| association.route_table_association_id());
     match (association, to) {

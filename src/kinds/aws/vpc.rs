@@ -15,8 +15,10 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer};
+use super::describe;
+use super::error::{Absence, Answer, no_id};
 use super::live::{Association, PAGE, in_order, texts};
+use super::range::wrong_block;
 use super::tags::{self, Tags};
 
 /// How many VPCs' attributes are read at a time: each takes two requests of its own.
@@ -94,18 +96,6 @@ impl KindRules for Vpc {
             });
         }
         errors
-    }
-}
-
-/// What EC2 would refuse about a VPC's or a subnet's IPv4 block.
-pub(super) fn wrong_block(text: &str) -> Option<String> {
-    match text.parse::<Ipv4Net>() {
-        Err(_) => Some(format!("`{text}` is not an IPv4 block")),
-        Ok(net) if !(16..=28).contains(&net.prefix_len()) => {
-            Some(format!("{net} has a prefix of {}, and EC2 takes /16 to /28", net.prefix_len()))
-        }
-        Ok(net) if net.trunc() != net => Some(format!("{net} is not a block's first address: write {}", net.trunc())),
-        Ok(_) => None,
     }
 }
 
@@ -219,11 +209,6 @@ impl ResourceKind for Vpc {
     }
 }
 
-/// An answer to a create without an id: the object may exist, so it has to be looked for.
-pub(super) fn no_id(operation: &'static str) -> ProviderError {
-    ProviderError::new(crate::resource::ErrorClass::Ambiguous, operation, "the answer holds no id")
-}
-
 async fn modify(client: &Ec2, id: &RemoteId, attribute: VpcAttributeName, on: bool) -> Result<(), ProviderError> {
     let value = AttributeBooleanValue::builder().value(on).build();
     let request = client.api().modify_vpc_attribute().vpc_id(id.as_str());
@@ -237,37 +222,10 @@ async fn modify(client: &Ec2, id: &RemoteId, attribute: VpcAttributeName, on: bo
     Ok(())
 }
 
-async fn attribute(client: &Ec2, id: &str, attribute: VpcAttributeName) -> Result<Option<bool>, ProviderError> {
-    let answer = client
-        .api()
-        .describe_vpc_attribute()
-        .vpc_id(id)
-        .attribute(attribute.clone())
-        .send()
-        .await
-        .read("ec2:DescribeVpcAttribute")
-        .unless_absent()?;
-    Ok(answer.map(|answer| {
-        let value = if attribute == VpcAttributeName::EnableDnsSupport {
-            answer.enable_dns_support
-        } else {
-            answer.enable_dns_hostnames
-        };
-        value.and_then(|value| value.value).unwrap_or(false)
-    }))
-}
-
-/// Whether the resolver is on, and whether hosts get names; `None` if there is no such VPC.
-pub(super) async fn dns_attributes(client: &Ec2, id: &str) -> Result<Option<(bool, bool)>, ProviderError> {
-    let Some(support) = attribute(client, id, VpcAttributeName::EnableDnsSupport).await? else { return Ok(None) };
-    let hostnames = attribute(client, id, VpcAttributeName::EnableDnsHostnames).await?;
-    Ok(hostnames.map(|hostnames| (support, hostnames)))
-}
-
 /// `None` if the VPC went away between two requests.
 async fn project(client: &Ec2, vpc: aws_sdk_ec2::types::Vpc) -> Result<Option<Live<Spec, Outputs>>, ProviderError> {
     let id = vpc.vpc_id().unwrap_or_default();
-    let Some((dns_support, dns_hostnames)) = dns_attributes(client, id).await? else { return Ok(None) };
+    let Some((dns_support, dns_hostnames)) = describe::dns_attributes(client, id).await? else { return Ok(None) };
     let cidr = vpc.cidr_block().unwrap_or_default();
     let cidr = cidr.parse().map_err(|_| {
         ProviderError::bug("ec2:DescribeVpcs", format!("the block `{cidr}` of {id} is not an IPv4 block"))
@@ -301,9 +259,7 @@ async fn project(client: &Ec2, vpc: aws_sdk_ec2::types::Vpc) -> Result<Option<Li
 }
 
 /// The IPv6 blocks that Amazon provided, and not the caller's own (BYOIP or IPAM).
-pub(super) fn amazon_blocks(
-    vpc: &aws_sdk_ec2::types::Vpc,
-) -> impl Iterator<Item = (Association, &VpcIpv6CidrBlockAssociation)> {
+fn amazon_blocks(vpc: &aws_sdk_ec2::types::Vpc) -> impl Iterator<Item = (Association, &VpcIpv6CidrBlockAssociation)> {
     vpc.ipv6_cidr_block_association_set()
         .iter()
         .filter(|block| block.ipv6_pool().is_none_or(|pool| pool == "Amazon"))

@@ -3,7 +3,7 @@
 use super::listing::{Listing, write_next};
 use super::{Answer, Call, Operation, reads, refer, tagging};
 use crate::sandbox::protocol::Xml;
-use crate::sandbox::world::rows::NetworkAcl;
+use crate::sandbox::world::rows::{Ipv6Block, NetworkAcl};
 
 pub(super) const OPERATIONS: &[Operation] =
     &[reads("DescribeNetworkAcls", &["NetworkAclId", "Filter", "MaxResults", "NextToken"], describe)];
@@ -55,7 +55,7 @@ fn describe(call: &mut Call<'_>) -> Answer {
 }
 
 fn write_entries(xml: &mut Xml, call: &Call<'_>, acl: &NetworkAcl) {
-    let has_ipv6 = call.region.vpcs.get(&acl.vpc_id).is_some_and(|vpc| vpc.ipv6.iter().any(|block| block.is_held()));
+    let has_ipv6 = call.region.vpcs.get(&acl.vpc_id).is_some_and(|vpc| vpc.ipv6.iter().any(Ipv6Block::is_held));
     let ipv4 = [(100, "allow", "cidrBlock", "0.0.0.0/0"), (LAST, "deny", "cidrBlock", "0.0.0.0/0")];
     let ipv6 = [(101, "allow", "ipv6CidrBlock", "::/0"), (LAST + 1, "deny", "ipv6CidrBlock", "::/0")];
     let entries = ipv4.into_iter().chain(ipv6.into_iter().filter(|_| has_ipv6));

@@ -95,7 +95,11 @@ fn status(interface: &NetworkInterface) -> &'static str {
 
 fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
     let id = &interface.head.id;
-    let [.., a, b, c, d, e] = number_of(&[id.as_bytes()]).to_be_bytes();
+    let mac: String = number_of(&[id.as_bytes()])
+        .to_be_bytes()
+        .iter()
+        .skip(3)
+        .fold("06".to_owned(), |mac, byte| format!("{mac}:{byte:02x}"));
     xml.text("networkInterfaceId", id)
         .text("subnetId", &interface.subnet_id)
         .text("vpcId", &interface.vpc_id)
@@ -104,7 +108,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         .text("ownerId", call.owner())
         .text("requesterManaged", interface.requester_managed)
         .text("status", status(interface))
-        .text("macAddress", format!("06:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}"))
+        .text("macAddress", mac)
         .text("privateIpAddress", interface.private_ip)
         .text("sourceDestCheck", !interface.requester_managed)
         .text("interfaceType", &interface.interface_type)

@@ -91,7 +91,7 @@ fn availability_zones(call: &mut Call<'_>) -> Answer {
     }
     let region = &call.region.name;
     let found = all.iter().filter(|zone| {
-        let named = (names.is_empty() && ids.is_empty())
+        let chosen = (names.is_empty() && ids.is_empty())
             || names.contains(&zone.name.as_str())
             || ids.contains(&zone.id.as_str());
         let values = |filter: &str| {
@@ -104,7 +104,7 @@ fn availability_zones(call: &mut Call<'_>) -> Answer {
                 _ => zone.name.clone(),
             }]
         };
-        named && filters.accept(values, &tagging::Tags::new())
+        chosen && filters.accept(values, &tagging::Tags::new())
     });
     let mut xml = Xml::default();
     xml.list("availabilityZoneInfo", found, |xml, zone: &Zone| {

@@ -1,5 +1,7 @@
 //! NAT gateways: pending for minutes, deleting for a minute, and still listed for an hour after that.
 
+use jiff::Timestamp;
+
 use super::listing::{Listing, write_next};
 use super::{Answer, Call, Operation, reads, refer, tagging, writes};
 use crate::sandbox::protocol::{ApiError, Xml};
@@ -178,11 +180,16 @@ fn interface(
     }
 }
 
+/// EC2 writes whole seconds, with the fraction.
+fn when(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+}
+
 fn write(xml: &mut Xml, call: &Call<'_>, nat: &NatGateway) {
     let state = nat.state(call.now);
     xml.text("natGatewayId", &nat.head.id)
-        .text("createTime", nat.head.created_at)
-        .optional("deleteTime", nat.deletion.map(|(asked, _)| asked))
+        .text("createTime", when(nat.head.created_at))
+        .optional("deleteTime", nat.deletion.map(|(asked, _)| when(asked)))
         .text("state", state)
         .text("subnetId", &nat.subnet_id)
         .text("vpcId", &nat.vpc_id)

@@ -264,7 +264,8 @@ fn write(xml: &mut Xml, call: &Call<'_>, rule: &SecurityGroupRule) {
 
 /// Writes the rules of a group in the older form: by protocol and ports.
 pub(super) fn write_permissions(xml: &mut Xml, call: &Call<'_>, group_id: &str, egress: bool) {
-    let mut permissions: BTreeMap<(&str, Option<(i64, i64)>), Vec<&SecurityGroupRule>> = BTreeMap::new();
+    type Selector<'a> = (&'a str, Option<(i64, i64)>);
+    let mut permissions: BTreeMap<Selector<'_>, Vec<&SecurityGroupRule>> = BTreeMap::new();
     for rule in call.region.security_group_rules.linked(group_id).filter(|rule| rule.egress == egress) {
         permissions.entry((&rule.protocol, rule.ports)).or_default().push(rule);
     }

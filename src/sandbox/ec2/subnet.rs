@@ -90,7 +90,7 @@ pub(super) fn check_ipv6(call: &Call<'_>, vpc: &Vpc, text: &str, except: Option<
     let usable = |held: &Ipv6Net| held.contains(&block);
     let associated = vpc.ipv6.iter().filter(|held| held.state(call.now) == "associated").map(|held| &held.block);
     // Subnets of Amazon's blocks may be /44 to /64 in steps of four.
-    if block.trunc() != block || !(44..=64).contains(&block.prefix_len()) || block.prefix_len() % 4 != 0 {
+    if block.trunc() != block || !(44..=64).contains(&block.prefix_len()) || !block.prefix_len().is_multiple_of(4) {
         return Err(invalid());
     }
     if !associated.into_iter().any(usable) {

@@ -15,9 +15,11 @@ fn rule(operation: &str, fault: &str) -> String {
 
 #[tokio::test]
 async fn transient_faults() {
-    let rules = ["throttle", "server-error", "refused", "lost-answer", "quota"].map(|fault| rule("CreateVpc", fault));
-    let ordered: String = rules.iter().enumerate().map(|(number, rule)| format!("{rule}after = {number}\n")).collect();
-    let sandbox = with(&ordered);
+    let mut rules = String::new();
+    for (number, fault) in ["throttle", "server-error", "refused", "lost-answer", "quota"].into_iter().enumerate() {
+        rules.extend([rule("CreateVpc", fault), format!("after = {number}\n")]);
+    }
+    let sandbox = with(&rules);
     let client = ec2(&sandbox, "us-west-2");
     let create = || client.create_vpc().cidr_block("10.1.0.0/16").send();
     let throttled = create().await.unwrap_err();

@@ -44,7 +44,11 @@ impl Mint {
     pub(crate) fn head(&mut self, prefix: &str, tags: Tags, now: Timestamp) -> Head {
         let id = self.id(prefix);
         let draw = self.number(&[&id, "lag"]);
-        let lag = if self.realistic && draw % 3 != 0 { Duration::from_millis(draw / 3 % 1600) } else { Duration::ZERO };
+        let lag = if self.realistic && !draw.is_multiple_of(3) {
+            Duration::from_millis(draw / 3 % 1600)
+        } else {
+            Duration::ZERO
+        };
         Head { id, created_at: now, visible_at: later(now, lag), tags, native: false }
     }
 

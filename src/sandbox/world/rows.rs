@@ -60,6 +60,7 @@ macro_rules! row {
 }
 
 /// A virtual private cloud.
+#[expect(clippy::struct_excessive_bools, reason = "they are the API's own attributes")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Vpc {
     pub(crate) head: Head,
@@ -130,6 +131,7 @@ impl Ipv6Block {
 }
 
 /// A subnet.
+#[expect(clippy::struct_excessive_bools, reason = "they are the API's own attributes")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Subnet {
     pub(crate) head: Head,

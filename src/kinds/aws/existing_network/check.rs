@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::{Route, RouteState, RouteTable, Subnet, Vpc};
 
 use super::Spec;
-use crate::kinds::aws::subnet::{associations, ipv6_block};
+use crate::kinds::aws::describe::{associations, ipv6_block};
 
 /// The AWS Load Balancer Controller leaves out a subnet with fewer free addresses (its docs, "Subnet Discovery").
 const FREE_FOR_LOAD_BALANCERS: i32 = 8;

@@ -16,9 +16,10 @@ use crate::resource::{
 };
 
 use super::client::Ec2;
+use super::describe;
 use super::error::Answer;
 use super::live::Association;
-use super::{route_table, subnet, tags, vpc};
+use super::tags;
 use check::Found;
 
 /// The kind `aws.existing_network`.
@@ -185,10 +186,12 @@ async fn look(client: &Ec2, spec: Spec) -> Result<Option<Live<Spec, Outputs>>, P
     let answer = client.api().describe_vpcs().filters(filter("vpc-id")).send().await.read("ec2:DescribeVpcs")?;
     let vpcs = answer.vpcs.unwrap_or_default();
     let Some(vpc) = vpcs.into_iter().find(|vpc| vpc.vpc_id() == Some(&spec.vpc_id)) else { return Ok(None) };
-    let Some((dns_support, dns_hostnames)) = vpc::dns_attributes(client, &spec.vpc_id).await? else { return Ok(None) };
+    let Some((dns_support, dns_hostnames)) = describe::dns_attributes(client, &spec.vpc_id).await? else {
+        return Ok(None);
+    };
     let wanted = spec.private_subnets.iter().chain(&spec.public_subnets).cloned().collect();
-    let subnets = subnet::list(client, "subnet-id", wanted).await?;
-    let tables = route_table::list(client, filter("vpc-id")).await?;
+    let subnets = describe::subnets(client, "subnet-id", wanted).await?;
+    let tables = describe::route_tables(client, filter("vpc-id")).await?;
     let found = Found { vpc: &vpc, dns_support, dns_hostnames, subnets: &subnets, tables: &tables };
     let problems = found.problems(&spec);
     let status = if problems.is_empty() {

@@ -1,0 +1,15 @@
+//! Address ranges as EC2 takes them.
+
+use ipnet::Ipv4Net;
+
+/// What EC2 would refuse about a VPC's or a subnet's IPv4 block.
+pub(super) fn wrong_block(text: &str) -> Option<String> {
+    match text.parse::<Ipv4Net>() {
+        Err(_) => Some(format!("`{text}` is not an IPv4 block")),
+        Ok(net) if !(16..=28).contains(&net.prefix_len()) => {
+            Some(format!("{net} has a prefix of {}, and EC2 takes /16 to /28", net.prefix_len()))
+        }
+        Ok(net) if net.trunc() != net => Some(format!("{net} is not a block's first address: write {}", net.trunc())),
+        Ok(_) => None,
+    }
+}

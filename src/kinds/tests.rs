@@ -1,0 +1,127 @@
+//! What every kind must keep, whatever it does: checked for each line of [`KINDS`].
+
+use std::collections::BTreeSet;
+
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+
+use super::*;
+use crate::model::Value;
+use crate::resource::ResourceKind;
+
+/// Answers the names of a struct's fields, from how serde reads it.
+fn fields_of<T: DeserializeOwned>() -> Vec<&'static str> {
+    struct Names<'a>(&'a mut Vec<&'static str>);
+
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(Self::Error::custom("not a struct"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            self.0.extend_from_slice(fields);
+            Err(Self::Error::custom("only its fields were asked for"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut names = Vec::new();
+    let read = T::deserialize(Names(&mut names));
+    assert!(read.is_err());
+    names
+}
+
+fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
+    let name = kind.name();
+    assert!(seen.insert(name), "two kinds are called {name}");
+    assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
+    assert!(
+        name.starts_with("aws.") && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
+        "{name} reads like no kind's name"
+    );
+
+    let outputs: Vec<&str> = kind.outputs().iter().map(|output| output.name).collect();
+    assert_eq!(fields_of::<K::Outputs>(), outputs, "{name}: the outputs are those that its rules name");
+
+    let fields = fields_of::<K::Spec>();
+    for rule in kind.fields() {
+        let first = rule.path.split('.').next().unwrap();
+        assert!(fields.contains(&first), "{name}: there is no field `{}`", rule.path);
+        assert!(!rule.traits.is_empty(), "{name}: the rule for `{}` says nothing", rule.path);
+    }
+    for output in kind.outputs() {
+        for field in output.changes_with {
+            assert!(fields.contains(field), "{name}: `{}` changes with no field `{field}`", output.name);
+        }
+    }
+
+    let example = DynKind::example(kind).unwrap();
+    let spec: K::Spec = example.decode().unwrap();
+    assert_eq!(crate::model::Document::of(&spec).unwrap(), example, "{name}: its example survives a round trip");
+    assert_eq!(kind.check(&example.value()), [], "{name}: its own example passes its check");
+    assert!(kind.check(&Value::Object([].into())).len() < 100, "{name}: a check is total");
+
+    let wait = kind.wait();
+    assert!(!wait.interval.is_zero() && wait.ceiling > wait.interval, "{name}: a wait ends");
+    assert!(wait.ceiling.as_secs_f64() > kind.expected().create * 4.0, "{name}: a slow create is no failure");
+}
+
+#[test]
+fn every_kind_keeps_what_the_contract_asks() {
+    let mut seen = BTreeSet::new();
+    holds_for(&aws::egress_only_internet_gateway::EgressOnlyInternetGateway, &mut seen);
+    holds_for(&aws::eip::Eip, &mut seen);
+    holds_for(&aws::existing_network::ExistingNetwork, &mut seen);
+    holds_for(&aws::internet_gateway::InternetGateway, &mut seen);
+    holds_for(&aws::nat_gateway::NatGateway, &mut seen);
+    holds_for(&aws::route::Route, &mut seen);
+    holds_for(&aws::route_table::RouteTable, &mut seen);
+    holds_for(&aws::subnet::Subnet, &mut seen);
+    holds_for(&aws::vpc::Vpc, &mut seen);
+    assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
+    assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
+}
+
+#[test]
+fn what_cannot_be_changed_in_place_is_said_so() {
+    use crate::model::diff::{Impact, ThreeWay, diff};
+    let book = registry().rules();
+    let replaces = |kind: &str, field: &str, before: &str, after: &str| {
+        let document = |value: &str| -> Value { serde_json::from_str(&format!("{{{field:?}: {value}}}")).unwrap() };
+        let (observed, desired) = (document(before), document(after));
+        let documents = ThreeWay { desired: &desired, prior: Some(&observed), observed: &observed };
+        let changes = diff(documents, book.kind(kind).unwrap().fields(), "salt");
+        changes.iter().any(|change| change.impact == Impact::Replace)
+    };
+    for (kind, field, before, after, expected) in [
+        ("aws.vpc", "cidr", "\"10.0.0.0/16\"", "\"10.1.0.0/16\"", true),
+        ("aws.vpc", "amazon_ipv6", "false", "true", false),
+        ("aws.vpc", "tags", "{\"a\": \"1\"}", "{\"a\": \"2\"}", false),
+        ("aws.subnet", "cidr", "\"10.0.0.0/20\"", "\"10.0.16.0/20\"", true),
+        ("aws.subnet", "availability_zone_id", "\"usw2-az1\"", "\"usw2-az2\"", true),
+        ("aws.subnet", "ipv6_cidr", "null", "\"2600::/64\"", false),
+        ("aws.subnet", "ipv6_cidr", "\"2600::/64\"", "\"2601::/64\"", true),
+        ("aws.subnet", "route_table_id", "\"rtb-1\"", "\"rtb-2\"", false),
+        ("aws.internet_gateway", "vpc_id", "null", "\"vpc-1\"", false),
+        ("aws.internet_gateway", "vpc_id", "\"vpc-1\"", "\"vpc-2\"", true),
+        ("aws.egress_only_internet_gateway", "vpc_id", "\"vpc-1\"", "\"vpc-2\"", true),
+        ("aws.nat_gateway", "allocation_id", "\"eipalloc-1\"", "\"eipalloc-2\"", true),
+        ("aws.nat_gateway", "subnet_id", "\"subnet-1\"", "\"subnet-2\"", true),
+        ("aws.route_table", "vpc_id", "\"vpc-1\"", "\"vpc-2\"", true),
+        ("aws.route", "destination", "\"0.0.0.0/0\"", "\"::/0\"", true),
+        ("aws.route", "nat_gateway_id", "\"nat-1\"", "\"nat-2\"", false),
+        ("aws.route", "state", "\"blackhole\"", "\"active\"", false),
+    ] {
+        assert_eq!(replaces(kind, field, before, after), expected, "{kind} {field}: {before} to {after}");
+    }
+}
