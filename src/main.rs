@@ -1,3 +1,7 @@
 //! The `meshplan` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meshplan::cli::main()
+}

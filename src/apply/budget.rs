@@ -43,6 +43,8 @@ struct Bucket {
     full_rate: f64,
     rate: f64,
     tokens: f64,
+    /// How many tokens were taken.
+    taken: f64,
     at: Timestamp,
     held_until: Timestamp,
 }
@@ -69,6 +71,7 @@ impl Budgets {
         }
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
+            bucket.taken += 1.0;
             return Ok(());
         }
         // Rounded up to a millisecond, so that a sleeper never wakes a hair too early and asks again.
@@ -85,6 +88,13 @@ impl Budgets {
         bucket.held_until = bucket.held_until.max(later(now, retry_after.unwrap_or_default()));
     }
 
+    /// The time that the requests made so far need at the least, in seconds, whatever their order: that of the
+    /// bucket that is asked for the most.
+    pub(super) fn least_seconds(&self) -> f64 {
+        let needs = self.buckets.values().map(|bucket| (bucket.taken - bucket.capacity) / bucket.full_rate);
+        needs.fold(0.0, f64::max)
+    }
+
     fn bucket(&mut self, key: &Key, now: Timestamp) -> Option<&mut Bucket> {
         if self.unlimited {
             return None;
@@ -95,6 +105,7 @@ impl Budgets {
             full_rate: rate,
             rate,
             tokens: capacity,
+            taken: 0.0,
             at: now,
             held_until: now,
         }))
@@ -149,6 +160,7 @@ mod tests {
         assert_eq!(budgets.take(&key, at(0.0)), Err(Duration::from_millis(200)));
         assert_eq!(budgets.take(&key, at(0.2)), Ok(()));
         assert_eq!((0..60).filter(|_| budgets.take(&key, at(2.2)).is_ok()).count(), 10);
+        assert!((budgets.least_seconds() - 2.2).abs() < 1e-9, "61 requests, of which 50 at once and 5 a second");
         assert_eq!((0..200).filter(|_| budgets.take(&super::tests::key(Verb::Read), at(0.0)).is_ok()).count(), 100);
     }
 

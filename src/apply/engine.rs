@@ -408,6 +408,7 @@ impl<'a> Engine<'a> {
             not_started,
             seconds: seconds.as_secs_f64(),
             critical_seconds: critical.seconds,
+            limit_seconds: self.budgets.least_seconds(),
             critical_path: critical.nodes.into_iter().filter(|step| self.took[*step] > 0.0).map(address).collect(),
             ..std::mem::take(&mut self.outcome)
         };
@@ -416,6 +417,7 @@ impl<'a> Engine<'a> {
             counts: outcome.counts,
             seconds: outcome.seconds,
             critical_seconds: outcome.critical_seconds,
+            limit_seconds: outcome.limit_seconds,
             critical_path: outcome.critical_path.clone(),
         });
         outcome

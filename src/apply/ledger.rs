@@ -5,7 +5,7 @@ use crate::state::{Entry, State, Store};
 /// An entry could not be made durable. The run stops at once: nothing may happen that is not remembered.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the journal")]
-pub struct LedgerError(#[source] pub Box<dyn std::error::Error + 'static>);
+pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync + 'static>);
 
 /// What remembers a run.
 ///

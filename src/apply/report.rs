@@ -23,6 +23,8 @@ pub struct Outcome {
     pub critical_seconds: f64,
     /// That chain.
     pub critical_path: Vec<Address>,
+    /// What the request limits alone demand, in seconds: no schedule can be shorter than this either.
+    pub limit_seconds: f64,
 }
 
 impl Outcome {

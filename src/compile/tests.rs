@@ -97,9 +97,10 @@ fn an_existing_network_is_one_look() {
     let compiled = compiled(
         "[networks.n1]\ncidr = \"10.1.0.0/16\"\n[networks.n1.existing]\nvpc_id = \"vpc-0123456789abcdef0\"\n\
          private_subnets = [\"subnet-0123456789abcdef0\", \"subnet-0123456789abcdef1\"]\n\
-         public_subnets = [\"subnet-0123456789abcdef2\"]\n",
+         public_subnets = [\"subnet-0123456789abcdef2\"]\nmanage_tags = true\n",
     );
     assert_eq!(graph(&compiled), "aws.existing_network/n1\n");
+    assert!(compiled.declarations[0].notes[0].contains("only checked"), "{:?}", compiled.declarations[0].notes);
 }
 
 #[test]
@@ -116,4 +117,21 @@ fn networks_with_one_range_stay_apart() {
         compiled.declarations.iter().partition(|d| d.address.parts().next() == Some("n1"));
     assert_eq!(first.len(), second.len());
     assert!(second.iter().all(|d| d.target.to_string() == "eu-west-1"));
+}
+
+/// A network is 25 declarations or so: this many make the 100,000 of the largest benchmark.
+#[test]
+#[ignore = "a measurement, for `cargo test --release -- --ignored --nocapture`"]
+fn compiling_a_hundred_thousand_resources_is_quick() {
+    let mut text = HEAD.to_owned();
+    for n in 0..4_350 {
+        let _ = std::fmt::Write::write_fmt(
+            &mut text,
+            format_args!("[networks.n{n}]\ncidr = \"10.1.0.0/16\"\nnat = \"per-az\"\ndual_stack = true\n"),
+        );
+    }
+    let topology = parse(&text).topology.unwrap();
+    let before = tokio::time::Instant::now();
+    let compiled = compile(&topology);
+    println!("{} declarations in {:?}", compiled.declarations.len(), before.elapsed());
 }

@@ -198,6 +198,8 @@ pub enum Event {
         critical_seconds: f64,
         /// That chain.
         critical_path: Vec<Address>,
+        /// What the request limits alone demand, in seconds: no schedule can be shorter than this either.
+        limit_seconds: f64,
     },
 }
 

@@ -11,6 +11,7 @@ mod only;
 mod outlook;
 mod planner;
 mod protect;
+pub mod render;
 mod steps;
 mod undeclared;
 

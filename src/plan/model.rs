@@ -53,6 +53,9 @@ pub struct Plan {
     /// The digest of the topology's text; `None` for a destroy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Digest>,
+    /// Where the topology was read from, as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// How many resources each action concerns.
     pub summary: Summary,
     /// Every change but the no-ops, sorted by address.
@@ -95,10 +98,10 @@ pub struct Change {
     /// Why.
     pub reason: Reason,
     /// Which fields, for an update or a replacement; all of them for a create.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub fields: Vec<FieldChange>,
     /// What was derived by default, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub notes: Vec<String>,
     /// Where it lives.
     pub target: Target,

@@ -207,6 +207,7 @@ impl Planner<'_> {
             sandbox: self.state.sandbox,
             offline: inputs.observed.is_none(),
             topology: inputs.topology,
+            source: None,
             summary,
             changes: self.changes,
             steps,

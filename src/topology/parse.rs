@@ -54,11 +54,12 @@ pub fn parse(text: &str) -> Parsed {
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     let spans = SpanTable::of(&table);
-    let mut diagnostics: Vec<Diagnostic> = errors.iter().take(MAX_SYNTAX_ERRORS).map(syntax_error).collect();
-    if errors.len() > MAX_SYNTAX_ERRORS {
-        if let Some(last) = diagnostics.last_mut() {
-            last.notes.push(format!("{} further syntax errors are not shown", errors.len() - MAX_SYNTAX_ERRORS));
-        }
+    let mut diagnostics: Vec<Diagnostic> =
+        errors.iter().take(MAX_SYNTAX_ERRORS).map(|error| syntax_error(text, error)).collect();
+    if errors.len() > MAX_SYNTAX_ERRORS
+        && let Some(last) = diagnostics.last_mut()
+    {
+        last.notes.push(format!("{} further syntax errors are not shown", errors.len() - MAX_SYNTAX_ERRORS));
     }
     let mut topology = None;
     if diagnostics.is_empty() {
@@ -73,19 +74,27 @@ pub fn parse(text: &str) -> Parsed {
     Parsed { topology, diagnostics, spans }
 }
 
-fn syntax_error(error: &toml::de::Error) -> Diagnostic {
-    let message = error.message();
-    let (code, help) = if message.contains("duplicate key") {
-        (DUPLICATE_KEY, Some("every table and key is written once; merge the two or rename one"))
-    } else if message.contains("unclosed") || message.contains("invalid basic string") {
-        (TOML_SYNTAX, Some("texts are in double quotes: `cidr = \"10.1.0.0/16\"`"))
+/// The parser's message, in words for somebody who does not know its grammar.
+fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
+    const QUOTES: &str = "texts, also ranges and versions, are in double quotes: `cidr = \"10.1.0.0/16\"`";
+    let raw = error.message().replace('\n', " ");
+    let at = error.span().and_then(|span| text.get(span)).unwrap_or_default().trim();
+    let (code, message, help) = if raw.contains("duplicate key") {
+        let help = "every key and table is written once: merge the two, or rename one";
+        (DUPLICATE_KEY, format!("`{at}` is written twice"), Some(help))
+    } else if raw.starts_with("string values must be quoted") && at.is_empty() {
+        (TOML_SYNTAX, "a value is missing".to_owned(), Some("write `KEY = VALUE`, or remove the key"))
+    } else if raw.starts_with("string values must be quoted") {
+        (TOML_SYNTAX, format!("`{at}` is not in quotes"), Some(QUOTES))
+    } else if raw.contains("invalid basic string") || raw.contains("invalid float") || raw.contains("invalid integer") {
+        (TOML_SYNTAX, raw.trim_end_matches(", expected nothing").to_owned(), Some(QUOTES))
+    } else if text.trim_start().starts_with('{') {
+        (TOML_SYNTAX, raw, Some("a topology is written in TOML, not in JSON"))
     } else {
-        (TOML_SYNTAX, None)
+        (TOML_SYNTAX, raw, None)
     };
-    let mut found = Diagnostic::error(code, message.replace('\n', " "));
-    if let Some(help) = help {
-        found = found.help(help);
-    }
+    let mut found = Diagnostic::error(code, message);
+    found.help.extend(help.map(str::to_owned));
     match error.span() {
         Some(span) => found.at_location(Location::Source(span)),
         None => found,

@@ -10,6 +10,8 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origi
 use crate::model::{Diagnostic, Location, Severity};
 use crate::topology::SpanTable;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The text that diagnostics point into.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
@@ -84,16 +86,21 @@ fn snippet<'a>(found: &'a Diagnostic, primary: &Range<usize>, source: Source<'a>
     let mut places: Vec<(Range<usize>, &'a str, AnnotationKind)> =
         vec![(primary.clone(), found.label.as_str(), AnnotationKind::Primary)];
     for (location, label) in &found.related {
-        // A place that is not written has nothing to point at; one that is the primary's would hide it.
-        if let Some(range) = span(location, source).filter(|range| range != primary) {
+        // A place that is not written has nothing to point at, and one over the primary's would hide it.
+        let is_written = !matches!(location, Location::Topology(path) if source.spans.value(path).is_none());
+        let apart = |range: &Range<usize>| range.end <= primary.start || primary.end <= range.start;
+        if let Some(range) = span(location, source).filter(|range| is_written && apart(range)) {
             places.push((range, label, AnnotationKind::Context));
         }
     }
     let first = places.iter().map(|(range, ..)| range.start).min().unwrap_or_default();
     let last = places.iter().map(|(range, ..)| range.end).max().unwrap_or_default();
     let text = source.text;
-    let start = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    // A byte order mark has no width, and would count as a column.
+    let origin = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8().min(first) } else { 0 };
+    let start = text.get(..first).and_then(|before| before.rfind('\n')).map_or(origin, |newline| newline + 1);
     let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
+    let end = if end > last && text.get(..end).is_some_and(|before| before.ends_with('\r')) { end - 1 } else { end };
     let lines_before = text.get(..start).map_or(0, |before| before.matches('\n').count());
     let annotations = places.into_iter().map(|(range, label, kind)| {
         kind.span(range.start - start..range.end - start).label((!label.is_empty()).then_some(label))

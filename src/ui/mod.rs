@@ -1,4 +1,13 @@
-//! What the user sees: text made of the product's findings and events. It decides nothing and prints nothing
-//! itself; its entry points return strings, which the command line writes to the right stream.
+//! What people see: streams and colour, progress, reports.
+//!
+//! Entry points: [`Streams`] for every byte that is written, [`Console`] as the sink of a run, [`diagnostics`] for findings.
+//! Nothing here decides anything, and nothing here reads the environment: `cli` does, once.
 
+pub mod console;
 pub mod diagnostics;
+pub mod progress;
+pub mod streams;
+
+pub use console::{Console, Form, HEARTBEAT, REDRAW};
+pub use progress::{Progress, frame};
+pub use streams::{Streams, Wishes};

@@ -9,5 +9,6 @@
 
 mod crashes;
 mod planning;
+mod properties;
 mod runs;
 mod toy;

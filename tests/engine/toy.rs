@@ -126,14 +126,14 @@ impl KindRules for Toy {
         self.name
     }
     fn fields(&self) -> &'static [FieldRule] {
-        if self.name == "toy.fixed" {
-            return &[FieldRule { path: "inputs", traits: &[FieldTrait::Immutable] }];
-        }
-        &[
+        const FIELDS: &[FieldRule] = &[
             FieldRule { path: "name", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "color", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "secret", traits: &[FieldTrait::Sensitive] },
-        ]
+            FieldRule { path: "inputs", traits: &[FieldTrait::Immutable] },
+        ];
+        // Only `toy.fixed` cannot move to another base.
+        if self.name == "toy.fixed" { FIELDS } else { &FIELDS[..3] }
     }
     fn outputs(&self) -> &'static [OutputRule] {
         OUTPUTS

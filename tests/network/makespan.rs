@@ -1,6 +1,7 @@
 //! How long a run takes in simulated time, against what no schedule can beat.
 
-use meshplan::sandbox::{Options, Speed};
+use meshplan::apply::Outcome;
+use meshplan::sandbox::{Options, Quotas, Speed};
 
 use crate::rig::{InSandbox, declarations, topology};
 
@@ -27,4 +28,38 @@ fn two_networks_are_applied_unchanged_and_destroyed() {
         outcome.counts.deleted, outcome.seconds, outcome.critical_seconds
     );
     assert_eq!(process.sandbox.status().total, 0);
+}
+
+/// A topology of `n` networks in one region.
+fn networks(n: usize) -> String {
+    let mut text = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n".to_owned();
+    for network in 0..n {
+        let (high, low) = (10 + network / 250, network % 250);
+        text.push_str(&format!("[networks.n{network}]\ncidr = \"{high}.{low}.0.0/16\"\ndual_stack = true\n"));
+    }
+    text
+}
+
+fn seconds_of(n: usize) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { quotas: Quotas::unlimited(), ..realistic() };
+    let outcome = InSandbox::start(folder.path(), options).apply(&declarations(&networks(n)));
+    println!(
+        "{n} networks: {} resources in {:.1} s; critical path {:.1} s, request limits {:.1} s",
+        outcome.counts.created, outcome.seconds, outcome.critical_seconds, outcome.limit_seconds
+    );
+    outcome
+}
+
+#[test]
+fn sixteen_networks_take_as_long_as_one() {
+    let (one, sixteen) = (seconds_of(1), seconds_of(16));
+    assert!(sixteen.seconds <= one.critical_seconds.max(sixteen.critical_seconds) * 1.05, "{} s", sixteen.seconds);
+}
+
+#[test]
+fn where_request_limits_bind_a_run_is_as_fast_as_they_allow() {
+    let many = seconds_of(90);
+    assert!(many.limit_seconds > many.critical_seconds, "the limits do not bind: {many:?}");
+    assert!(many.seconds <= many.limit_seconds * 1.1, "{} s of {}", many.seconds, many.limit_seconds);
 }

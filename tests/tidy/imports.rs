@@ -116,10 +116,10 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "ui",
-        may: &["model", "topology"],
+        may: &["model", "topology", "plan"],
         may_items: &[],
         never: &["tokio", "futures_util"],
-        because: "it is a view over events and diagnostics; of the topology it knows where things stand in the file",
+        because: "it is a view over plans, events and diagnostics; of the topology it knows where things stand in the file",
     },
 ];
 

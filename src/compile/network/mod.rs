@@ -69,10 +69,13 @@ impl Lowering<'_> {
             public_subnets: existing.public_subnets.clone(),
             dual_stack: self.network.dual_stack,
             ipv4_egress: self.network.nat != Nat::None,
-            role_tags: !existing.manage_tags,
+            role_tags: true,
         };
         self.declare(address, &spec, &[], &[]);
-        self.note_last(self.network.notes.iter().cloned());
+        let unmanaged = existing.manage_tags.then(|| {
+            "`manage_tags` is not acted on by this version: the subnets' role tags are only checked".to_owned()
+        });
+        self.note_last(self.network.notes.iter().cloned().chain(unmanaged));
     }
 
     /// A network of our own.

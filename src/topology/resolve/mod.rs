@@ -7,6 +7,7 @@ mod families;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::decode::under;
 use super::resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,
     Ingress, Intermediate, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
@@ -17,7 +18,8 @@ use super::schema::{
     IstioVersion, KubernetesVersion, NetworkTable, NodeMode, NodesTable, Region, Release, ReleaseTable, Sources,
     Values,
 };
-use crate::model::{Address, AttrPath, Diagnostic};
+use crate::model::diagnostic::did_you_mean;
+use crate::model::{Address, AttrPath, Diagnostic, Segment};
 
 /// The Istio release of a topology that names none.
 pub const DEFAULT_ISTIO: IstioVersion = IstioVersion { major: 1, minor: 31, patch: 0 };
@@ -119,11 +121,18 @@ impl Required<'_> {
     fn take<T>(&mut self, value: Option<T>, table: &AttrPath, key: &str, example: &str) -> Option<T> {
         if value.is_none() {
             let at = table.key(key);
-            let mistaken = self
-                .set_aside
-                .iter()
-                .any(|path| path.segments().starts_with(at.segments()) || at.segments().starts_with(path.segments()));
-            if !mistaken {
+            let mut around = Some(at.clone());
+            let mut mistaken = under(self.set_aside, &at).next().is_some();
+            while let Some(path) = around.filter(|_| !mistaken) {
+                mistaken = self.set_aside.contains(&path);
+                around = path.parent();
+            }
+            // A key that was meant to be this one has been reported with its right name.
+            let misspelt = under(self.set_aside, table).any(|path| {
+                matches!(path.segments().get(table.segments().len()..), Some([Segment::Key(written)])
+                    if did_you_mean(written, [key]).is_some())
+            });
+            if !mistaken && !misspelt {
                 self.diagnostics.push(
                     Diagnostic::error(MISSING_KEY, format!("`{table}` needs the key `{key}`"))
                         .at(table.clone())
@@ -156,10 +165,9 @@ fn network(
     let at = AttrPath::keys(&["networks", name]);
     let cidr = required.take(table.cidr, &at, "cidr", "cidr = \"10.1.0.0/16\"");
     let region = table.region.as_ref().or(default_region).cloned();
-    // A mistaken `mesh.region` is reported there, once, and not again at each network.
-    let mesh_region = AttrPath::keys(&["mesh", "region"]);
-    let region = if required.set_aside.contains(&mesh_region) || required.set_aside.contains(&AttrPath::keys(&["mesh"]))
-    {
+    // A mistake in `[mesh]` is reported there, once, and not again at each network that takes its region from it.
+    let mesh = AttrPath::keys(&["mesh"]);
+    let region = if under(required.set_aside, &mesh).next().is_some() {
         region
     } else {
         required.take(region, &at, "region", "region = \"us-west-2\"` here, or `mesh.region = \"us-west-2\"")

@@ -47,7 +47,7 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for network in checked.networks() {
         vpc(network, &private, diagnostics);
     }
-    overlaps(checked, &routed, diagnostics);
+    overlaps(&routed, diagnostics);
     services(checked, &routed, diagnostics);
     lists(checked, diagnostics);
     quotas(checked, diagnostics);
@@ -89,7 +89,7 @@ fn vpc(network: &Network, private: &[Ipv4Net], diagnostics: &mut Vec<Diagnostic>
         diagnostics.push(
             Diagnostic::warning(CIDR_NOT_PRIVATE, format!("`{cidr}` has public addresses"))
                 .at(at.clone())
-                .note("pods in it cannot reach the real owner of these addresses, and EKS refuses some of them")
+                .note("pods in it cannot reach the real owners of these addresses")
                 .help("choose a range of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"),
         );
     }
@@ -130,70 +130,96 @@ fn vpc(network: &Network, private: &[Ipv4Net], diagnostics: &mut Vec<Diagnostic>
     }
 }
 
-/// Which networks are routed to each other, as groups of names; a network may be in several.
+/// Which networks are routed to each other; a network may be in several groups.
 struct Routed<'a> {
-    groups: Vec<(String, BTreeSet<&'a NetworkName>)>,
+    groups: Vec<Group<'a>>,
+}
+
+/// Networks that are routed to each other, sorted by their ranges' starts.
+struct Group<'a> {
+    why: String,
+    sorted: Vec<&'a Network>,
+    /// For each position, the position at or before it whose range ends last.
+    furthest: Vec<usize>,
+}
+
+impl<'a> Group<'a> {
+    fn new(why: String, members: impl IntoIterator<Item = &'a Network>) -> Self {
+        let mut sorted: Vec<&Network> = members.into_iter().collect();
+        sorted.sort_by_key(|network| (network.cidr.network(), network.cidr.prefix_len(), &network.name));
+        sorted.dedup_by_key(|network| &network.name);
+        let mut best = 0;
+        let end = |n: usize| sorted.get(n).map(|network| network.cidr.broadcast());
+        let furthest = (0..sorted.len())
+            .map(|n| {
+                if end(n) > end(best) {
+                    best = n;
+                }
+                best
+            })
+            .collect();
+        Self { why, sorted, furthest }
+    }
+
+    /// A member whose range overlaps the given one, among the first `n` of them.
+    fn hit(&self, range: Ipv4Net, n: usize) -> Option<&'a Network> {
+        let last = n.checked_sub(1)?;
+        let network = self.sorted.get(*self.furthest.get(last)?)?;
+        overlap(network.cidr, range).then_some(*network)
+    }
+
+    /// A member whose range overlaps the given one: of those that start before its end, the one that ends last.
+    fn overlapping(&self, range: Ipv4Net) -> Option<&'a Network> {
+        self.hit(range, self.sorted.partition_point(|network| network.cidr.network() <= range.broadcast()))
+    }
 }
 
 impl<'a> Routed<'a> {
     fn of(checked: &Checked<'a>) -> Self {
         let mut groups = Vec::new();
         for (name, peering) in &checked.topology.peerings {
-            let members: BTreeSet<&NetworkName> = peering
-                .networks
-                .iter()
-                .filter_map(|network| checked.topology.networks.get_key_value(network).map(|(name, _)| name))
-                .collect();
-            groups.push((format!("peering {name} routes them to each other"), members));
+            let members = peering.networks.iter().filter_map(|network| checked.topology.networks.get(network));
+            groups.push(Group::new(format!("peering {name} routes them to each other"), members));
         }
-        let mut shared: BTreeMap<&str, BTreeSet<&NetworkName>> = BTreeMap::new();
+        let mut shared: BTreeMap<&str, Vec<&Network>> = BTreeMap::new();
         for network in checked.networks() {
-            shared.entry(&network.istio_network).or_default().insert(&network.name);
+            shared.entry(&network.istio_network).or_default().push(network);
         }
         for (name, members) in shared.into_iter().filter(|(_, members)| members.len() > 1) {
-            groups
-                .push((format!("they share the Istio network {name}, whose pods reach each other directly"), members));
+            let why = format!("they share the Istio network {name}, whose pods reach each other directly");
+            groups.push(Group::new(why, members));
         }
         if checked.topology.east_west.scheme == Scheme::Internal {
-            let members = checked.networks().map(|network| &network.name).collect();
-            groups.push((
-                "`east_west.scheme` is `internal`, for which they must be routed to each other".into(),
-                members,
-            ));
+            let why = "`east_west.scheme` is `internal`, for which they must be routed to each other".to_owned();
+            groups.push(Group::new(why, checked.networks()));
         }
         Self { groups }
     }
 }
 
-/// R15: networks that are routed to each other do not overlap. A sweep over each group's sorted ranges: a range
-/// is compared with the furthest-reaching one before it, which finds every range that overlaps any.
-fn overlaps(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Diagnostic>) {
+/// R15: networks that are routed to each other do not overlap. Each range of a group is compared with the one
+/// before it that ends last, which finds every range that overlaps any.
+fn overlaps(routed: &Routed<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut told: BTreeSet<(&NetworkName, &NetworkName)> = BTreeSet::new();
-    for (why, members) in &routed.groups {
-        let mut sorted: Vec<&Network> =
-            members.iter().filter_map(|name| checked.topology.networks.get(name.as_str())).collect();
-        sorted.sort_by_key(|network| (network.cidr.network(), network.cidr.prefix_len(), &network.name));
-        let mut furthest: Option<&Network> = None;
-        for network in sorted {
-            if let Some(before) = furthest.filter(|before| overlap(before.cidr, network.cidr)) {
-                let (first, second) = if before.name < network.name { (before, network) } else { (network, before) };
-                if told.insert((&first.name, &second.name)) {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            OVERLAPPING_NETWORKS,
-                            format!("{} and {} overlap, and are routed to each other", first.name, second.name),
-                        )
-                        .at(network_at(second.name.as_str(), "cidr"))
-                        .label(format!("overlaps {}", first.cidr))
-                        .related(value(network_at(first.name.as_str(), "cidr")), format!("{}'s range", first.name))
-                        .note(why.clone())
-                        .help("give one of them another range")
-                        .help("networks that meet only at their public gateways may overlap: remove the route between them"),
-                    );
-                }
-            }
-            if furthest.is_none_or(|before| before.cidr.broadcast() < network.cidr.broadcast()) {
-                furthest = Some(network);
+    for group in &routed.groups {
+        for (n, network) in group.sorted.iter().enumerate() {
+            let Some(before) = group.hit(network.cidr, n) else { continue };
+            let (first, second) = if before.name < network.name { (before, *network) } else { (*network, before) };
+            if told.insert((&first.name, &second.name)) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        OVERLAPPING_NETWORKS,
+                        format!("{} and {} overlap, and are routed to each other", first.name, second.name),
+                    )
+                    .at(network_at(second.name.as_str(), "cidr"))
+                    .label(format!("overlaps {}", first.cidr))
+                    .related(value(network_at(first.name.as_str(), "cidr")), format!("{}'s range", first.name))
+                    .note(group.why.clone())
+                    .help("give one of them another range")
+                    .help(
+                        "networks that meet only at their public gateways may overlap: remove the route between them",
+                    ),
+                );
             }
         }
     }
@@ -204,18 +230,14 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
     let (blocks, defaults) = (ranges(SERVICE_BLOCKS), ranges(DEFAULT_SERVICE_RANGES));
     // Per network, the groups it is in: most networks are in none, so that most clusters look at one range.
     let mut groups_of: BTreeMap<&NetworkName, Vec<usize>> = BTreeMap::new();
-    for (n, (_, members)) in routed.groups.iter().enumerate() {
-        for name in members {
-            groups_of.entry(*name).or_default().push(n);
+    for (n, group) in routed.groups.iter().enumerate() {
+        for network in &group.sorted {
+            groups_of.entry(&network.name).or_default().push(n);
         }
     }
-    let routed_to = |own: &Network| -> Vec<&Network> {
-        let groups = groups_of.get(&own.name).into_iter().flatten().filter_map(|n| routed.groups.get(*n));
-        let names = groups.flat_map(|(_, members)| members.iter());
-        names
-            .filter(|name| ***name != own.name)
-            .filter_map(|name| checked.topology.networks.get(name.as_str()))
-            .collect()
+    let peer_in = |own: &Network, range: Ipv4Net| -> Option<&Network> {
+        let mut groups = groups_of.get(&own.name).into_iter().flatten().filter_map(|n| routed.groups.get(*n));
+        groups.find_map(|group| group.overlapping(range))
     };
     for cluster in checked.clusters().filter(|c| c.ip_family == IpFamily::Ipv4 && c.existing.is_none()) {
         let Some(own) = checked.topology.network_of(cluster) else { continue };
@@ -224,14 +246,14 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
             // EKS avoids the cluster's own VPC, and knows nothing of what that VPC is routed to.
             let mut choices = defaults.iter().filter(|choice| !overlap(**choice, own.cidr));
             let hit = choices.find_map(|choice| {
-                let peer = routed_to(own).into_iter().find(|peer| overlap(peer.cidr, *choice))?;
+                let peer = peer_in(own, *choice)?;
                 Some((choice, peer))
             });
             if let Some((choice, peer)) = hit {
                 diagnostics.push(
                     Diagnostic::error(
                         NO_SERVICE_CIDR,
-                        format!("EKS may give {}'s services {choice}, which network {} uses", cluster.name, peer.name),
+                        format!("EKS may give {}'s services {choice}, which network `{}` uses", cluster.name, peer.name),
                     )
                     .at_key(AttrPath::keys(&["clusters", cluster.name.as_str()]))
                     .related(value(network_at(peer.name.as_str(), "cidr")), format!("routed to {}", own.name))
@@ -259,12 +281,12 @@ fn services(checked: &Checked<'_>, routed: &Routed<'_>, diagnostics: &mut Vec<Di
                     .help("EKS takes service ranges inside 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16"),
             );
         }
-        let hit = std::iter::once(own).chain(routed_to(own)).find(|network| overlap(network.cidr, range));
+        let hit = if overlap(own.cidr, range) { Some(own) } else { peer_in(own, range) };
         if let Some(network) = hit {
             diagnostics.push(
                 Diagnostic::error(
                     SERVICE_CIDR,
-                    format!("{}'s services overlap network {}, which its pods can reach", cluster.name, network.name),
+                    format!("{}'s services overlap network `{}`, which its pods can reach", cluster.name, network.name),
                 )
                 .at(at)
                 .label(format!("overlaps {}", network.cidr))

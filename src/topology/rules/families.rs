@@ -18,7 +18,7 @@ use super::codes::{FAMILY_API_UNREACHABLE, FAMILY_UNREACHABLE};
 use super::{Checked, cluster_at, enumerate, network_at, value};
 use crate::model::{AttrPath, Diagnostic, Location};
 use crate::topology::resolved::{Cluster, Network};
-use crate::topology::schema::{IpAddressType, IpFamily, Scheme};
+use crate::topology::schema::{IpAddressType, IpFamily, NodeMode, Scheme};
 
 pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     local::check(checked, diagnostics);
@@ -81,7 +81,10 @@ fn pairs(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
             // A cluster of the same kind is a target only if it is another one.
             let other = targets.clusters.iter().find(|t| readers.clusters.iter().any(|r| r.name != t.name));
             if let (Verdict::Fails { reason, help }, Some(other)) = (api(reader.reader, target.endpoint), other) {
-                for cluster in &readers.clusters {
+                // Auto Mode without DNS64 has its own finding, which says the same of one cluster alone.
+                let told_already =
+                    |cluster: &Cluster| cluster.nodes.mode == NodeMode::Auto && cluster.ip_family == IpFamily::Ipv6;
+                for cluster in readers.clusters.iter().filter(|cluster| !told_already(cluster)) {
                     told.entry((culprit_of_reader(checked, cluster), FAMILY_API_UNREACHABLE)).or_insert_with(|| {
                         Diagnostic::error(
                             FAMILY_API_UNREACHABLE,

@@ -87,13 +87,12 @@ pub fn istio(version: IstioVersion) -> Option<&'static IstioMinor> {
 #[must_use]
 pub fn eks(version: KubernetesVersion) -> EksSupport {
     match EKS.iter().find(|row| version.major == 1 && row.minor == version.minor) {
-        None => EksSupport::NotOffered,
         // ISO dates sort as texts.
         Some(row) if row.standard_until.is_empty() || row.standard_until >= AS_OF => {
             EksSupport::Standard(row.standard_until)
         }
         Some(row) if row.extended_until >= AS_OF => EksSupport::Extended(row.standard_until),
-        Some(_) => EksSupport::NotOffered,
+        Some(_) | None => EksSupport::NotOffered,
     }
 }
 

@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 pub(crate) use codes::{DUPLICATE_KEY, INVALID_MOVE, INVALID_VALUE, MISSING_KEY, TOML_SYNTAX, UNKNOWN_KEY, WRONG_TYPE};
 pub use codes::{RULES, Rule};
 
+use super::decode::under;
 use super::resolved::{Cluster, Network, Topology};
 use super::schema::{ClusterTable, Document, NetworkTable};
 use crate::model::{AttrPath, Diagnostic, Location};
@@ -70,6 +71,11 @@ impl<'a> Checked<'a> {
         self.cluster_table(name).is_some() || self.is_set_aside(&["clusters"]) || self.is_set_aside(&["clusters", name])
     }
 
+    /// Whether anything at or under a path could not be decoded: what is missing there means nothing.
+    fn is_mistaken(&self, path: &AttrPath) -> bool {
+        under(self.set_aside, path).next().is_some()
+    }
+
     fn is_set_aside(&self, path: &[&str]) -> bool {
         self.set_aside.contains(&AttrPath::keys(path))
     }
@@ -92,11 +98,33 @@ pub(crate) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for family in families {
         family(checked, diagnostics);
     }
+    once_for_defaults(diagnostics);
+}
+
+/// What is wrong in `[defaults]` is wrong for every cluster, and told for the first.
+fn once_for_defaults(diagnostics: &mut Vec<Diagnostic>) {
+    let defaults = AttrPath::keys(&["defaults"]);
+    let mut told = BTreeSet::new();
+    diagnostics.retain(|found| match &found.at {
+        Some(Location::Topology(path)) if path.segments().starts_with(defaults.segments()) => {
+            told.insert((found.code, path.clone()))
+        }
+        _ => true,
+    });
 }
 
 /// The place of a network's key.
 fn network_at(network: &str, key: &str) -> AttrPath {
     AttrPath::keys(&["networks", network, key])
+}
+
+/// The place of a network's key if it is written, or else the network's name, for what holds by default.
+fn network_place(network: &str, key: &str, written: bool) -> Location {
+    if written {
+        Location::Topology(network_at(network, key))
+    } else {
+        Location::TopologyKey(AttrPath::keys(&["networks", network]))
+    }
 }
 
 /// The place that says a network's region: its own key, or else the mesh's.

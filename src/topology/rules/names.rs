@@ -7,7 +7,7 @@ use super::codes::{
     MISSING_KEY, TRUST_DOMAIN, UNKNOWN_SCHEMA,
 };
 use super::{Checked, cluster_at, network_at, value};
-use crate::model::{AttrPath, Diagnostic, Location};
+use crate::model::{Address, AttrPath, Diagnostic, Location};
 use crate::topology::resolved::ExistingCluster;
 use crate::topology::schema::SCHEMA_VERSION;
 
@@ -194,6 +194,9 @@ fn moves(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for (n, table) in checked.written.moved.iter().flatten().enumerate() {
         let at = |n: usize, key: &str| AttrPath::keys(&["moved"]).index(n).key(key);
         let (Some(source), Some(goal)) = (table.from.as_deref(), table.to.as_deref()) else { continue };
+        if source.parse::<Address>().is_err() || goal.parse::<Address>().is_err() {
+            continue;
+        }
         let kind = |address: &str| address.split('/').next().unwrap_or_default().to_owned();
         if source == goal {
             let message = format!("`{source}` is moved to itself");
@@ -210,7 +213,7 @@ fn moves(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
         for (key, address, seen) in [("from", source, &mut from), ("to", goal, &mut to)] {
             if let Some(first) = seen.insert(address, n) {
                 diagnostics.push(
-                    Diagnostic::error(INVALID_MOVE, format!("`{address}` is moved {key} twice"))
+                    Diagnostic::error(INVALID_MOVE, format!("two moves have `{key} = \"{address}\"`"))
                         .at(at(n, key))
                         .related(value(at(first, key)), "first here")
                         .help("keep one of the two entries"),
@@ -259,7 +262,7 @@ fn existing(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for (name, table) in checked.written.clusters.iter().flatten() {
         let Some(existing) = &table.existing else { continue };
         let at = cluster_at(name, "existing");
-        let mistaken = checked.set_aside.iter().any(|path| path.segments().starts_with(at.segments()));
+        let mistaken = checked.is_mistaken(&at);
         let problem = match (&existing.name, &existing.kubeconfig, &existing.context) {
             _ if mistaken => None,
             (Some(_), Some(_), _) | (Some(_), None, Some(_)) => Some("is both an EKS cluster and one of a kubeconfig"),

@@ -77,7 +77,8 @@ impl<'a> Peers<'a> {
         self
     }
 
-    /// For each of the networks that lacks a route to any other of them: which it lacks.
+    /// For each of the networks that lacks a route to any later one of them: which it lacks. Routes go both ways,
+    /// so that each pair is told once.
     fn missing(&self, networks: &BTreeSet<&'a NetworkName>) -> Vec<(&'a str, Vec<&'a str>)> {
         if self.groups.iter().any(|group| group.is_superset(networks)) {
             return Vec::new();
@@ -87,7 +88,7 @@ impl<'a> Peers<'a> {
         for name in networks {
             let peers = self.of.get(*name).unwrap_or(&none);
             let lacks = |other: &&&NetworkName| {
-                other != &name
+                **other > *name
                     && !peers.contains(*other)
                     && !self.groups.iter().any(|group| group.contains(*name) && group.contains(**other))
             };

@@ -19,7 +19,7 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
 /// R5: there are networks, and clusters in them.
 fn tables(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let networks = checked.written.networks.as_ref();
-    if networks.is_none_or(BTreeMap::is_empty) && !checked.set_aside.iter().any(|path| is_under(path, "networks")) {
+    if networks.is_none_or(BTreeMap::is_empty) && !checked.is_mistaken(&AttrPath::keys(&["networks"])) {
         diagnostics.push(
             Diagnostic::error(NO_NETWORKS, "the topology declares no network")
                 .help("add a table, for example `[networks.network1]` with `cidr = \"10.1.0.0/16\"`"),
@@ -28,7 +28,7 @@ fn tables(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
     let clusters = checked.written.clusters.as_ref();
     if clusters.is_none_or(BTreeMap::is_empty) {
-        if !checked.set_aside.iter().any(|path| is_under(path, "clusters")) {
+        if !checked.is_mistaken(&AttrPath::keys(&["clusters"])) {
             diagnostics.push(
                 Diagnostic::warning(NO_CLUSTERS, "the topology declares no cluster: networks alone are built")
                     .help("add `[clusters.cluster-1]` with `network = \"…\"` when the networks stand"),
@@ -38,21 +38,17 @@ fn tables(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
     let used: BTreeSet<&str> =
         clusters.into_iter().flatten().filter_map(|(_, table)| table.network.as_deref()).collect();
-    let mistaken = checked.set_aside.iter().any(|path| is_under(path, "clusters"));
+    let mistaken = checked.is_mistaken(&AttrPath::keys(&["clusters"]));
     for name in networks.into_iter().flatten().map(|(name, _)| name.as_str()) {
         if !used.contains(name) && !mistaken {
             diagnostics.push(
-                Diagnostic::warning(UNUSED_NETWORK, format!("network {name} has no cluster"))
+                Diagnostic::warning(UNUSED_NETWORK, format!("network `{name}` has no cluster"))
                     .at_key(AttrPath::keys(&["networks", name]))
                     .note("it is built all the same, with its NAT gateways, which cost by the hour")
                     .help(format!("put a cluster into it with `network = \"{name}\"`, or remove it")),
             );
         }
     }
-}
-
-fn is_under(path: &AttrPath, table: &str) -> bool {
-    path.segments().starts_with(AttrPath::keys(&[table]).segments())
 }
 
 /// Says that a name is not declared, with the nearest that is.
@@ -76,13 +72,13 @@ fn clusters(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     .label("no such network");
             diagnostics.push(unknown(found, network, networks.clone(), "networks"));
         }
-        if let Some(primary) = table.primary.as_deref() {
-            if !checked.declares_cluster(primary) {
-                let found = Diagnostic::error(UNKNOWN_CLUSTER, format!("{name}'s primary `{primary}` is not declared"))
-                    .at(cluster_at(name, "primary"))
-                    .label("no such cluster");
-                diagnostics.push(unknown(found, primary, names.clone(), "clusters"));
-            }
+        if let Some(primary) = table.primary.as_deref()
+            && !checked.declares_cluster(primary)
+        {
+            let found = Diagnostic::error(UNKNOWN_CLUSTER, format!("{name}'s primary `{primary}` is not declared"))
+                .at(cluster_at(name, "primary"))
+                .label("no such cluster");
+            diagnostics.push(unknown(found, primary, names.clone(), "clusters"));
         }
         if table.role == Some(Role::Remote) || table.primary.is_some() {
             let key = if table.role == Some(Role::Remote) { "role" } else { "primary" };

@@ -119,22 +119,22 @@ fn kubernetes(
         return;
     }
     let version = cluster.kubernetes;
-    if let Some(row) = matrix::istio(cluster.istio) {
-        if version.major != 1 || !(row.oldest_kubernetes..=row.newest_kubernetes).contains(&version.minor) {
-            diagnostics.push(
-                Diagnostic::error(
-                    KUBERNETES_MISMATCH,
-                    format!("Istio {} does not support Kubernetes {version}", cluster.istio),
-                )
-                .at(at.clone())
-                .related(value(istio_at.clone()), format!("Istio 1.{} is from here", row.minor))
-                .note(format!(
-                    "Istio 1.{} supports Kubernetes 1.{} to 1.{}",
-                    row.minor, row.oldest_kubernetes, row.newest_kubernetes
-                ))
-                .help(help_for(version.minor, row.oldest_kubernetes, row.newest_kubernetes)),
-            );
-        }
+    if let Some(row) = matrix::istio(cluster.istio)
+        && (version.major != 1 || !(row.oldest_kubernetes..=row.newest_kubernetes).contains(&version.minor))
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                KUBERNETES_MISMATCH,
+                format!("Istio {} does not support Kubernetes {version}", cluster.istio),
+            )
+            .at(at.clone())
+            .related(value(istio_at.clone()), format!("Istio 1.{} is from here", row.minor))
+            .note(format!(
+                "Istio 1.{} supports Kubernetes 1.{} to 1.{}",
+                row.minor, row.oldest_kubernetes, row.newest_kubernetes
+            ))
+            .help(help_for(version.minor, row.oldest_kubernetes, row.newest_kubernetes)),
+        );
     }
     let agreed = checked.written.versions.as_ref().and_then(|table| table.extended_support).unwrap_or(false);
     match matrix::eks(version) {

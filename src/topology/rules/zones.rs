@@ -17,7 +17,7 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
         let at = network_at(network.name.as_str(), "azs");
         if let Some(existing) = &network.existing {
             let at = network_at(network.name.as_str(), "existing").key("private_subnets");
-            let mistaken = checked.set_aside.iter().any(|path| path.segments().starts_with(at.segments()));
+            let mistaken = checked.is_mistaken(&at);
             if existing.private_subnets.len() == 1 && !mistaken {
                 diagnostics.push(
                     Diagnostic::error(ZONES_TOO_FEW, format!("{} has one private subnet", network.name))
@@ -35,6 +35,9 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     );
                 }
             }
+            continue;
+        }
+        if checked.is_mistaken(&at) {
             continue;
         }
         count(network, &at, diagnostics);

@@ -90,7 +90,8 @@ pub fn api(reader: Reader, target: Endpoint) -> Verdict {
 pub fn data(reader: Reader, filters: bool, gateway: IpAddressType) -> Verdict {
     match (reader, gateway) {
         (Reader::Ipv4, IpAddressType::Ipv4)
-        | (Reader::Ipv4WithV6Egress, IpAddressType::Ipv4 | IpAddressType::Dualstack) => Verdict::Works,
+        | (Reader::Ipv4WithV6Egress, IpAddressType::Ipv4 | IpAddressType::Dualstack)
+        | (Reader::Ipv6 { .. }, IpAddressType::Dualstack) => Verdict::Works,
         (Reader::Ipv4, IpAddressType::Dualstack) if filters => {
             Verdict::WorksBecause("istiod drops the gateway's IPv6 addresses for proxies without IPv6")
         }
@@ -98,7 +99,6 @@ pub fn data(reader: Reader, filters: bool, gateway: IpAddressType) -> Verdict {
             reason: "Istio before 1.30 hands every proxy the gateway's IPv6 addresses too, and half of the connections fail",
             help: "use Istio 1.30 or later, or set `v6_egress = true` on a dual-stack network with managed nodes",
         },
-        (Reader::Ipv6 { .. }, IpAddressType::Dualstack) => Verdict::Works,
         (Reader::Ipv6 { dns64: true, .. }, IpAddressType::Ipv4) => {
             Verdict::WorksBecause("DNS64 gives the gateway an IPv6 address, which the NAT gateway translates")
         }

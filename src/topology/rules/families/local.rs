@@ -7,9 +7,9 @@ use super::super::codes::{
     IPV6_INSTANCE_TYPE, IPV6_NEEDS_DUAL_STACK, IPV6_REGION, IPV6_SERVICE_CIDR, MIXED_FAMILIES, POD_EGRESS,
     SOURCES_FAMILY,
 };
-use super::super::{Checked, cluster_at, network_at, region_at, value};
+use super::super::{Checked, cluster_at, network_at, network_place, region_at, value};
 use super::{family_of, uses_gateways};
-use crate::model::{AttrPath, Diagnostic};
+use crate::model::{AttrPath, Diagnostic, Location};
 use crate::topology::resolved::{Cluster, Network};
 use crate::topology::schema::{IpAddressType, IpFamily, Nat, NodeMode, Sources};
 
@@ -33,10 +33,7 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     format!("{}'s gateway cannot be dualstack in a network without IPv6", cluster.name),
                 )
                 .at(AttrPath::keys(&["east_west", "ip_address_type"]))
-                .related(
-                    value(network_at(network.name.as_str(), "dual_stack")),
-                    format!("{} is IPv4 only", network.name),
-                )
+                .related(dual_stack_place(checked, network), format!("{} is IPv4 only", network.name))
                 .note("a dualstack load balancer needs IPv6 ranges on its subnets and a route ::/0")
                 .help(format!("write `dual_stack = true` in `[networks.{}]`", network.name)),
             );
@@ -47,6 +44,11 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
     sources(checked, diagnostics);
     mixed(checked, diagnostics);
+}
+
+fn dual_stack_place(checked: &Checked<'_>, network: &Network) -> Location {
+    let written = checked.network_table(network.name.as_str()).is_some_and(|table| table.dual_stack.is_some());
+    network_place(network.name.as_str(), "dual_stack", written)
 }
 
 /// R21: what an IPv4 cluster needs for IPv6 egress.
@@ -64,11 +66,7 @@ fn ipv4(checked: &Checked<'_>, cluster: &Cluster, network: &Network, diagnostics
         return;
     }
     let problem = if !network.dual_stack {
-        Some((
-            value(network_at(network.name.as_str(), "dual_stack")),
-            "its network has no IPv6",
-            "write `dual_stack = true` there",
-        ))
+        Some((dual_stack_place(checked, network), "its network has no IPv6", "write `dual_stack = true` there"))
     } else if cluster.nodes.mode == NodeMode::Auto {
         Some((
             value(cluster_at(name, "nodes").key("mode")),
@@ -214,10 +212,13 @@ fn dns64(checked: &Checked<'_>, network: &Network, diagnostics: &mut Vec<Diagnos
         (Nat::Single | Nat::PerAz, true) => None,
     };
     if let Some((key, what, help)) = lacking {
+        let table = checked.network_table(name);
+        let written =
+            table.is_some_and(|table| if key == "nat" { table.nat.is_some() } else { table.dual_stack.is_some() });
         diagnostics.push(
             Diagnostic::error(DNS64_NEEDS_NAT, format!("{name} has DNS64 but {what}"))
                 .at(at.clone())
-                .related(value(network_at(name, key)), "because of this")
+                .related(network_place(name, key, written), "because of this")
                 .note("DNS64 makes IPv6 addresses of IPv4 ones, for the NAT gateway to translate back")
                 .help(help),
         );

@@ -4,6 +4,8 @@
 //! first mistake; here the mistaken part is set aside and the rest decoded again, so that one bad field hides
 //! nothing. It deliberately judges the shape only: what the values mean together is for `rules`.
 
+mod problem;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,8 +18,7 @@ use serde::de::{
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::rules::{INVALID_VALUE, UNKNOWN_KEY, WRONG_TYPE};
-use crate::model::diagnostic::did_you_mean;
+use self::problem::{Problem, describe, expected, list};
 use crate::model::{AttrPath, Diagnostic, Segment};
 
 /// How many mistakes one value may have before the rest of it is given up: each costs one more decoding of it.
@@ -73,129 +74,10 @@ pub(crate) fn decode_entries<T: DeserializeOwned>(
     decoded
 }
 
-/// What is wrong with a value.
-#[derive(Debug)]
-enum Problem {
-    UnknownKey { key: String, known: &'static [&'static str] },
-    WrongType { expected: String, found: String },
-    UnknownWord { word: String, known: &'static [&'static str], is_key: bool },
-    Other(String),
-}
-
-impl Problem {
-    fn wrong_type(expected: &str, found: &DeValue<'_>) -> Self {
-        Self::WrongType { expected: expected.to_owned(), found: describe(&unexpected(found)) }
-    }
-
-    fn explain(self, path: AttrPath) -> Diagnostic {
-        match self {
-            Self::UnknownKey { key, known } => {
-                let table = path.parent().filter(|parent| !parent.is_root());
-                let place = table.map_or_else(|| "a topology".to_owned(), |table| format!("`{table}`"));
-                let found = Diagnostic::error(UNKNOWN_KEY, format!("{place} has no key `{key}`"))
-                    .at_key(path)
-                    .label("not a key of this table");
-                let found = match did_you_mean(&key, known.iter().copied()) {
-                    Some(near) => found.help(format!("did you mean `{near}`?")),
-                    None => found,
-                };
-                found.help(format!("its keys are {}", list(known)))
-            }
-            Self::WrongType { expected, found } => {
-                let name = last_key(&path);
-                Diagnostic::error(WRONG_TYPE, format!("`{name}` takes {expected}, not {found}"))
-                    .at(path)
-                    .label(format!("expected {expected}"))
-            }
-            Self::UnknownWord { word, known, is_key } => {
-                let name = if is_key { path.parent().unwrap_or_default() } else { path.clone() };
-                let found = Diagnostic::error(INVALID_VALUE, format!("`{}` cannot be `{word}`", last_key(&name)));
-                let found = if is_key { found.at_key(path) } else { found.at(path) };
-                let found = found.label("not one of its values");
-                let found = match did_you_mean(&word, known.iter().copied()) {
-                    Some(near) => found.help(format!("did you mean `{near}`?")),
-                    None => found,
-                };
-                found.help(format!("it can be {}", list(known)))
-            }
-            Self::Other(text) => {
-                // A semantic type's message is one line; what follows it are ways out, a line each.
-                let mut lines = text.lines();
-                let found = Diagnostic::error(INVALID_VALUE, lines.next().unwrap_or_default()).at(path);
-                lines.fold(found, Diagnostic::help)
-            }
-        }
-    }
-}
-
-/// "`a`, `b` or `c`".
-pub(crate) fn list(words: &[&str]) -> String {
-    match words {
-        [] => "none".to_owned(),
-        [only] => format!("`{only}`"),
-        [init @ .., last] => {
-            let init: Vec<String> = init.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} or `{last}`", init.join(", "))
-        }
-    }
-}
-
-fn last_key(path: &AttrPath) -> String {
-    match path.segments() {
-        [.., Segment::Key(key), Segment::Index(index)] => format!("{key}[{index}]"),
-        [.., Segment::Key(key)] => key.clone(),
-        _ => path.to_string(),
-    }
-}
-
-fn unexpected<'a>(value: &'a DeValue<'_>) -> Unexpected<'a> {
-    match value {
-        DeValue::String(text) => Unexpected::Str(text),
-        DeValue::Integer(number) => integer(number).map_or(Unexpected::Other("a number too large"), Unexpected::Signed),
-        DeValue::Float(number) => number.as_str().parse().map_or(Unexpected::Other("a float"), Unexpected::Float),
-        DeValue::Boolean(truth) => Unexpected::Bool(*truth),
-        DeValue::Datetime(_) => Unexpected::Other("a date or time"),
-        DeValue::Array(_) => Unexpected::Seq,
-        DeValue::Table(_) => Unexpected::Map,
-    }
-}
-
-fn describe(found: &Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Str(text) if text.chars().count() <= 40 => format!("the string {text:?}"),
-        Unexpected::Str(_) => "a string".to_owned(),
-        Unexpected::Signed(number) => format!("the number {number}"),
-        Unexpected::Unsigned(number) => format!("the number {number}"),
-        Unexpected::Float(number) => format!("the number {number}"),
-        Unexpected::Bool(truth) => format!("the boolean {truth}"),
-        Unexpected::Seq => "an array".to_owned(),
-        Unexpected::Map => "a table".to_owned(),
-        Unexpected::Other(other) => (*other).to_owned(),
-        Unexpected::Char(_)
-        | Unexpected::Bytes(_)
-        | Unexpected::Unit
-        | Unexpected::Option
-        | Unexpected::NewtypeStruct
-        | Unexpected::Enum
-        | Unexpected::UnitVariant
-        | Unexpected::NewtypeVariant
-        | Unexpected::TupleVariant
-        | Unexpected::StructVariant => found.to_string(),
-    }
-}
-
-/// The words of serde's own visitors, said as a user of TOML would.
-fn expected(expected: &dyn Expected) -> String {
-    let text = expected.to_string();
-    match text.as_str() {
-        "u8" => "a whole number from 0 to 255".to_owned(),
-        "u16" => "a whole number from 0 to 65535".to_owned(),
-        "u32" => "a whole number from 0 to 4294967295".to_owned(),
-        "a sequence" => "an array".to_owned(),
-        "a map" => "a table".to_owned(),
-        "a boolean" => "`true` or `false`".to_owned(),
-        _ => text,
-    }
+/// The paths of a set at or under a path: they are neighbours in its order.
+pub(crate) fn under<'a>(paths: &'a BTreeSet<AttrPath>, path: &AttrPath) -> impl Iterator<Item = &'a AttrPath> {
+    let path = path.clone();
+    paths.range(path.clone()..).take_while(move |other| other.segments().starts_with(path.segments()))
 }
 
 /// A mistake on its way up, gathering its path (innermost segment first).
@@ -234,7 +116,7 @@ impl de::Error for DecodeError {
     }
 
     fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Self::custom(format_args!("{} is not {}", describe(&found), expected(wanted)))
+        Self::invalid_type(found, wanted)
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
@@ -320,9 +202,9 @@ impl<'de> Deserializer<'de> for Input<'_, '_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.value {
-            DeValue::Table(entries) => visitor.visit_map(Entries::new(entries, self)),
-            _ => Err(self.mistaken("a table")),
+        match self.value.as_table() {
+            Some(entries) => visitor.visit_map(Entries::new(entries, self)),
+            None => Err(self.mistaken("a table")),
         }
     }
 
@@ -341,9 +223,9 @@ impl<'de> Deserializer<'de> for Input<'_, '_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        match self.value {
-            DeValue::String(text) => visitor.visit_enum(Word(text)),
-            _ => Err(self.mistaken(&list(words))),
+        match self.value.as_str() {
+            Some(word) => visitor.visit_enum(Word(word)),
+            None => Err(self.mistaken(&list(words))),
         }
     }
 
@@ -391,14 +273,14 @@ impl<'de> VariantAccess<'de> for Word<'_> {
 }
 
 struct Entries<'a, 'i> {
-    entries: toml::map::Iter<'a, Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>>,
+    rest: toml::map::Iter<'a, Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>>,
     table: Input<'a, 'i>,
     pending: Cell<Option<(&'a str, &'a DeValue<'i>)>>,
 }
 
 impl<'a, 'i> Entries<'a, 'i> {
     fn new(entries: &'a DeTable<'i>, table: Input<'a, 'i>) -> Self {
-        Self { entries: entries.iter(), table, pending: Cell::new(None) }
+        Self { rest: entries.iter(), table, pending: Cell::new(None) }
     }
 }
 
@@ -407,7 +289,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let table = self.table;
-        for (key, value) in self.entries.by_ref() {
+        for (key, value) in self.rest.by_ref() {
             let key = key.get_ref().as_ref();
             if !table.set_aside.is_empty() && table.set_aside.contains(&table.entry(key).path()) {
                 continue;

@@ -1,0 +1,315 @@
+//! `apply` and `destroy`: approval, the run, and its report.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::Exit;
+use super::args::ScopeArgs;
+use super::clock::WallClock;
+use super::context::{Context, Reported};
+use super::interrupt::Interrupts;
+use super::plan::{Wanted, check, make, next, region_of_state, scope};
+use super::report::{Report, report};
+use super::session::{Session, region_of};
+use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
+use crate::model::event::{Operation, Sink, Stamped};
+use crate::model::{Clock, Digest};
+use crate::plan::render::{parse, text};
+use crate::plan::{Action, Plan, Reason, Scope};
+use crate::state::{Birth, Caller, Entry, State, Store, store};
+use crate::ui::{Console, Form, HEARTBEAT, REDRAW};
+
+/// `apply`.
+pub(super) async fn apply(
+    context: &Context,
+    source: Option<&Path>,
+    yes: bool,
+    args: &ScopeArgs,
+) -> anyhow::Result<Exit> {
+    let Some(path) = source else {
+        refuse_scope(args)?;
+        return saved(context, pending(context)?, yes).await;
+    };
+    let content = fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    // A plan is JSON and a topology is TOML, which cannot begin with a brace.
+    if content.trim_start().starts_with('{') {
+        refuse_scope(args)?;
+        let plan = parse(&content).with_context(|| format!("`{}` cannot be used", path.display()))?;
+        return saved(context, plan, yes).await;
+    }
+    let source = context.topology(Some(path))?;
+    let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;
+    check(context, store.state(), &source)?;
+    let session = Session::open(context, source.region.as_deref()).await?;
+    let account = session.check(store.state(), source.region.as_deref()).await?;
+    let console = RefCell::new(console(context));
+    let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
+    let plan = make(context, Some(&session), wanted, &mut &console).await?;
+    let again = next(context, &format!("apply {}", source.name));
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+}
+
+/// `destroy`.
+pub(super) async fn destroy(context: &Context, mesh: Option<&str>, yes: bool) -> anyhow::Result<Exit> {
+    let mesh = context.mesh(mesh)?;
+    context.existing_state(&mesh)?;
+    let store = context.open(&mesh, context.birth(&mesh, None))?;
+    store.state().check(&Caller { sandbox: Some(context.globals.sandbox), ..Caller::default() })?;
+    let region = region_of_state(store.state());
+    let session = Session::open(context, region.as_deref()).await?;
+    let account = session.check(store.state(), region.as_deref()).await?;
+    let console = RefCell::new(console(context));
+    let scope = Scope { destroy: true, ..Scope::default() };
+    let plan =
+        make(context, Some(&session), Wanted { state: store.state(), source: None, scope }, &mut &console).await?;
+    let again = next(context, &format!("destroy {mesh}"));
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+}
+
+/// A saved plan decides for itself what it may do.
+fn refuse_scope(args: &ScopeArgs) -> anyhow::Result<()> {
+    if args.only.is_empty() && args.allow_replace.is_empty() && args.replace.is_empty() {
+        return Ok(());
+    }
+    bail!("a saved plan is carried out as it was reviewed: give `--only`, `--replace` and `--allow-replace` to `plan`")
+}
+
+/// The one pending plan.
+fn pending(context: &Context) -> anyhow::Result<Plan> {
+    let directory = &context.globals.state;
+    let mut meshes = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        meshes.extend(name.to_str().and_then(|name| name.strip_suffix(".plan.json")).map(str::to_owned));
+    }
+    meshes.sort_unstable();
+    let mesh = match meshes.as_slice() {
+        [] => bail!("there is no pending plan in `{}`: `meshplan plan TOPOLOGY` makes one", directory.display()),
+        [only] => only,
+        several => bail!(
+            "several plans are pending in `{}`: name a topology or plan of {}",
+            directory.display(),
+            several.join(", ")
+        ),
+    };
+    let Some(bytes) = store::read_plan(directory, mesh)? else { bail!("the pending plan of {mesh} is gone") };
+    parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the pending plan of {mesh} cannot be used"))
+}
+
+/// Applies a plan that was made before.
+async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit> {
+    if plan.offline {
+        bail!("the plan was made offline, so it does not know what is there: make it again without `--offline`");
+    }
+    if plan.sandbox != context.globals.sandbox {
+        let (is, way) = if plan.sandbox { ("the sandbox", "give") } else { ("AWS", "leave out") };
+        bail!("the plan is for {is}: {way} `--sandbox`");
+    }
+    let birth = Birth { lineage: Some(plan.lineage.clone()), ..context.birth(&plan.mesh, None) };
+    let store = context.open(&plan.mesh, birth)?;
+    let moved = moved_since(&plan, store.state());
+    if !moved.is_empty() {
+        context.streams.say("error: the plan is stale");
+        for what in &moved {
+            context.streams.say(&format!("  moved since: {what}"));
+        }
+        let source = plan.source.as_deref().unwrap_or("TOPOLOGY");
+        context.streams.say(&format!("  help: make it again with `{}`", next(context, &format!("plan {source}"))));
+        return Err(Reported.into());
+    }
+    let region = region_of(&plan).map(str::to_owned).or_else(|| region_of_state(store.state()));
+    let session = Session::open(context, region.as_deref()).await?;
+    let account = session.check(store.state(), region.as_deref()).await?;
+    let again = match plan.operation {
+        Operation::Apply => next(context, &format!("plan {}", plan.source.as_deref().unwrap_or("TOPOLOGY"))),
+        Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
+    };
+    let console = RefCell::new(console(context));
+    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+}
+
+/// What moved since a plan was made, as far as state and topology know. What moved in the cloud is found by the
+/// engine, just before it touches each resource.
+fn moved_since(plan: &Plan, state: &State) -> Vec<String> {
+    let mut moved = Vec::new();
+    if plan.lineage != state.lineage {
+        moved.push(format!("state is another one: lineage {}, and the plan's is {}", state.lineage, plan.lineage));
+        return moved;
+    }
+    if plan.base_serial != state.serial {
+        moved.push(format!("state is at serial {}, and the plan was made from {}", state.serial, plan.base_serial));
+    }
+    if let (Some(source), Some(digest)) = (&plan.source, plan.topology)
+        && let Ok(text) = fs::read(source)
+        && Digest::of(&text) != digest
+    {
+        moved.push(format!("the topology `{source}` is another text"));
+    }
+    for change in &plan.changes {
+        let record = state.records.get(&change.address);
+        match (&change.id, record) {
+            (None, Some(record)) if change.action == Action::Create && change.reason == Reason::NotInState => {
+                moved.push(format!("{} is in state now, as {}", change.address, record.id));
+            }
+            (Some(id), Some(record)) if *id != record.id && change.action != Action::Adopt => {
+                moved.push(format!("{} is {} now, and was {id}", change.address, record.id));
+            }
+            (Some(id), None) if change.action != Action::Adopt && !state.intents.contains_key(&change.address) => {
+                moved.push(format!("{} ({id}) is no longer in state", change.address));
+            }
+            (None | Some(_), None | Some(_)) => {}
+        }
+    }
+    moved
+}
+
+fn console(context: &Context) -> Console {
+    let form = if context.globals.json {
+        Form::Json
+    } else if context.streams.is_live() && !context.globals.no_progress {
+        Form::Live
+    } else {
+        Form::Lines
+    };
+    Console::new(context.streams, form)
+}
+
+/// Everything that a run needs but its plan.
+struct Ready<'a> {
+    context: &'a Context,
+    session: Session,
+    store: Store,
+    account: String,
+    console: RefCell<Console>,
+    /// The command that goes on where this one stopped.
+    again: String,
+}
+
+/// The console is told by the run and drawn by the clock beside it.
+impl Sink for &RefCell<Console> {
+    fn emit(&mut self, event: &Stamped) {
+        self.borrow_mut().emit(event);
+    }
+}
+
+/// Shows a plan, has it approved, carries it out, saves, and reports.
+async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exit> {
+    let context = ready.context;
+    let streams = context.streams;
+    let json = context.globals.json;
+    if !json {
+        streams.data(&text(plan, streams.out_style()))?;
+    }
+    if plan.is_empty() && plan.bookkeeping.is_empty() {
+        store::remove_plan(&context.globals.state, &plan.mesh)?;
+        return Ok(Exit::Done);
+    }
+    if !plan.is_empty() {
+        if json && !yes {
+            streams.say_text(&text(plan, streams.err_style()));
+        }
+        let question = match plan.operation {
+            Operation::Apply => "Apply these changes?",
+            Operation::Destroy => "Destroy all of this?",
+        };
+        if !context.approve(question, yes)? {
+            streams.say("refused: nothing was changed");
+            return Ok(Exit::Failed);
+        }
+    }
+    if ready.store.state().account.is_none() {
+        ready.store.append(&[Entry::Account { account: ready.account.clone() }])?;
+    }
+    let began = WallClock.now();
+    let outcome = engine(&mut ready, plan).await?;
+    ready.console.borrow_mut().finish();
+    let Some(outcome) = outcome else { return Ok(Exit::Interrupted) };
+    if let Err(error) = &outcome
+        && matches!(error, ApplyError::Plan(_))
+    {
+        bail!("{error}");
+    }
+    let outcome =
+        outcome.context("the run could not go on; what was done is on record, and the next run takes it from there")?;
+    ready.store.save().context("the run is on record, but state could not be saved")?;
+    store::remove_plan(&context.globals.state, &plan.mesh)?;
+    if plan.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let real = Duration::try_from(WallClock.now().duration_since(began)).unwrap_or_default();
+    let told = Report {
+        operation: plan.operation,
+        outcome: &outcome,
+        sandbox: plan.sandbox,
+        // Never in a log, so that two logs of the sandbox can be compared.
+        real: streams.is_live().then_some(real),
+        next: &ready.again,
+    };
+    if json {
+        streams.say_text(&report(&told, streams.err_style()));
+    } else {
+        streams.data(&report(&told, streams.out_style()))?;
+    }
+    Ok(if outcome.interrupted {
+        Exit::Interrupted
+    } else if outcome.is_complete() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+/// Carries out the plan beside what draws it; `None` when the operator asked twice to stop.
+async fn engine(ready: &mut Ready<'_>, plan: &Plan) -> anyhow::Result<Option<Result<Outcome, ApplyError>>> {
+    let Interrupts { first, second } = Interrupts::listen()?;
+    let (session, console) = (&ready.session, &ready.console);
+    console.borrow_mut().follow(plan);
+    let form = console.borrow().form();
+    let mut sink = console;
+    let running = carry_out(Run {
+        plan,
+        registry: &session.registry,
+        cloud: &session.cloud,
+        clock: session.clock.clone(),
+        ledger: &mut ready.store,
+        sink: &mut sink,
+        interrupt: first,
+        budgets: Budgets::default(),
+    });
+    // The log's heart beats on the run's clock, the screen is drawn in real time.
+    let beside = async {
+        tokio::select! {
+            biased;
+            outcome = running => outcome,
+            never = beat(form == Form::Lines, &*session.clock, HEARTBEAT, console, &*session.clock) => match never {},
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = session.drive(beside) => Ok(Some(outcome)),
+        () = second => Ok(None),
+        never = beat(form == Form::Live, &WallClock, REDRAW, console, &*session.clock) => match never {},
+    }
+}
+
+/// Beats for as long as it is polled, or never.
+async fn beat(
+    wanted: bool,
+    rhythm: &dyn Clock,
+    every: Duration,
+    console: &RefCell<Console>,
+    clock: &dyn Clock,
+) -> Infallible {
+    if !wanted {
+        return std::future::pending().await;
+    }
+    loop {
+        rhythm.sleep(every).await;
+        console.borrow_mut().beat(clock);
+    }
+}

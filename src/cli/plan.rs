@@ -1,0 +1,154 @@
+//! `plan` and `show`; and how a plan is made, for every command that needs one.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::args::{Format, PlanArgs, ScopeArgs};
+use super::context::{Context, Reported, Source};
+use super::session::{Session, aws_region};
+use super::{Exit, data};
+use crate::kinds::registry;
+use crate::model::event::Sink;
+use crate::plan::render::{json, markdown, parse, text};
+use crate::plan::{Inputs, Plan, Planned, Scope};
+use crate::refresh::refresh;
+use crate::state::{Caller, State, store};
+use crate::ui::{Console, Form};
+
+/// `plan`.
+pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Exit> {
+    let source = context.topology(args.topology.as_deref())?;
+    let state = context.state(&source.mesh, source.region.as_deref())?;
+    check(context, &state, &source)?;
+    let session = if args.offline { None } else { Some(Session::open(context, source.region.as_deref()).await?) };
+    if let Some(session) = &session {
+        session.check(&state, source.region.as_deref()).await?;
+    }
+    let mut console = Console::new(context.streams, Form::Lines);
+    let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
+    let plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    let saved = json(&plan)?;
+    if let Some(out) = &args.out {
+        store::write_atomically(out, saved.as_bytes())
+            .with_context(|| format!("could not save the plan in `{}`", out.display()))?;
+    }
+    if !plan.offline {
+        store::write_plan(&context.globals.state, &plan.mesh, saved.as_bytes())?;
+    }
+    let format = if context.globals.json { Format::Json } else { args.format };
+    context.streams.data(&write(context, &plan, format)?)?;
+    if !plan.offline && !plan.is_empty() {
+        context
+            .streams
+            .say(&format!("Kept as the pending plan: `{}` carries out exactly this", next(context, "apply")));
+    }
+    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// `show`.
+pub(super) fn show(context: &Context, path: &Path, format: Format) -> anyhow::Result<Exit> {
+    let plan = load(path)?;
+    let format = if context.globals.json { Format::Json } else { format };
+    data(context, &write(context, &plan, format)?)
+}
+
+/// Reads a saved plan.
+pub(super) fn load(path: &Path) -> anyhow::Result<Plan> {
+    let text = fs::read_to_string(path).with_context(|| format!("could not read the plan `{}`", path.display()))?;
+    parse(&text).with_context(|| format!("`{}` cannot be used", path.display()))
+}
+
+/// A command to type next, with the options that this one had.
+pub(super) fn next(context: &Context, command: &str) -> String {
+    let mut text = format!("meshplan {command}");
+    if context.globals.sandbox {
+        text.push_str(" --sandbox");
+    }
+    if context.globals.state != Path::new("state") {
+        let _ = write!(text, " --state {}", context.globals.state.display());
+    }
+    text
+}
+
+/// The plan in a format.
+pub(super) fn write(context: &Context, plan: &Plan, format: Format) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Text => text(plan, context.streams.out_style()),
+        Format::Json => json(plan)?,
+        Format::Markdown => markdown(plan),
+    })
+}
+
+/// What a plan may do, as typed.
+pub(super) fn scope(args: &ScopeArgs, destroy: bool) -> Scope {
+    Scope {
+        destroy,
+        allow_replace: args.allow_replace.iter().cloned().collect(),
+        only: args.only.clone(),
+        replace: args.replace.iter().cloned().collect(),
+    }
+}
+
+/// Refuses a state that is not the topology's, before anything is asked of a cloud.
+pub(super) fn check(context: &Context, state: &State, source: &Source) -> anyhow::Result<()> {
+    state.check(&Caller {
+        mesh: Some(&source.mesh),
+        sandbox: Some(context.globals.sandbox),
+        region: source.region.as_deref(),
+        ..Caller::default()
+    })?;
+    Ok(())
+}
+
+/// What a plan is made of.
+pub(super) struct Wanted<'a> {
+    pub(super) state: &'a State,
+    /// The topology; `None` to plan with the state alone, which only a destroy does.
+    pub(super) source: Option<&'a Source>,
+    pub(super) scope: Scope,
+}
+
+/// Makes a plan: looks at the cloud unless there is no session, and prints what the planner finds. An error among
+/// that ends the command.
+pub(super) async fn make(
+    context: &Context,
+    session: Option<&Session>,
+    wanted: Wanted<'_>,
+    sink: &mut dyn Sink,
+) -> anyhow::Result<Plan> {
+    let Wanted { state, source, scope } = wanted;
+    let declared = source.filter(|_| !scope.destroy);
+    let declarations = declared.map_or(&[][..], |source| &source.compiled.declarations);
+    let observed = match session {
+        None => None,
+        Some(session) => {
+            let reading = refresh(&session.registry, &session.cloud, &*session.clock, state, declarations, sink);
+            Some(session.drive(reading).await.observed)
+        }
+    };
+    let Planned { plan, diagnostics } = crate::plan::plan(Inputs {
+        declarations,
+        state,
+        observed: observed.as_ref(),
+        rules: &registry().rules(),
+        moves: declared.map_or(&[][..], |source| &source.moves),
+        topology: declared.map(Source::digest),
+        scope: &scope,
+    });
+    context.judge(&diagnostics, declared)?;
+    let Some(mut plan) = plan else { return Err(Reported.into()) };
+    if let Some(source) = declared {
+        plan.notes.splice(0..0, source.compiled.notes.iter().cloned());
+        plan.source = Some(source.name.clone());
+    }
+    Ok(plan)
+}
+
+/// The region in which the caller of a state is asked for.
+pub(super) fn region_of_state(state: &State) -> Option<String> {
+    let of_records = || state.records.values().find_map(|record| aws_region(&record.target));
+    state.region.as_deref().or_else(of_records).map(str::to_owned)
+}

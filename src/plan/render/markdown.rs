@@ -1,0 +1,304 @@
+//! The plan for a pull request: what a reviewer needs on the first screen, everything else folded below it, and
+//! never more than the forge takes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::plan::model::{Action, Change, Plan};
+
+use super::rows::{Mark, heading, rows};
+use super::text::{bookkeeping, counts, expectation, glyph, nothing_to_do, title};
+use super::value::clean;
+use super::{counted, part, risk};
+
+/// GitHub refuses a comment of more than this many characters. They are counted as UTF-16 units, which is never
+/// less than any other way of counting characters.
+pub const MARKDOWN_BUDGET: usize = 65_536;
+
+/// Kept free for the statement of what was cut.
+const RESERVE: usize = 400;
+
+/// Lines longer than this are cut: a comment is read, and the whole value is in the text and JSON views. It also
+/// bounds the runs of backticks that a fence must be longer than.
+const LINE: usize = 240;
+
+/// Notes on the first screen; the rest is below each change.
+const NOTES: usize = 6;
+
+/// The plan for a pull request. Never longer than [`MARKDOWN_BUDGET`].
+#[must_use]
+pub fn markdown(plan: &Plan) -> String {
+    let mut out = head(plan);
+    if plan.is_empty() {
+        return out;
+    }
+    let sheets = sheets(plan);
+    let budget = MARKDOWN_BUDGET.saturating_sub(width(&out) + RESERVE);
+    let detail = choose(&sheets, budget);
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, sheet) in sheets.iter().enumerate() {
+        groups.entry(sheet.part).or_default().push(index);
+    }
+    for (part, members) in groups {
+        section(part, &members, &sheets, &detail, &mut out);
+    }
+    if let Some(statement) = cut_statement(&sheets, &detail) {
+        out.push_str(&statement);
+    }
+    out
+}
+
+/// Everything above the folds; its size is bounded whatever the plan holds.
+fn head(plan: &Plan) -> String {
+    let mut out = format!("### {}\n\n", inline(&short(&title(plan))));
+    if plan.offline {
+        out.push_str("*Offline: nothing was read from the cloud; what was last applied stands for what is there.*\n\n");
+    }
+    if plan.is_empty() {
+        let _ = writeln!(out, "**{}**", inline(&nothing_to_do(plan)));
+    } else {
+        let _ = writeln!(out, "**{}**\n\n{}", counts(&plan.summary), inline(&expectation(plan)));
+    }
+    if let Some(remark) = bookkeeping(plan) {
+        let _ = writeln!(out, "\n{}", inline(&remark));
+    }
+    let risks = risk::risks(plan);
+    if !risks.is_empty() {
+        out.push_str("\n> [!WARNING]\n> **Look twice at:**\n");
+        for risk in risks {
+            let _ = writeln!(out, "> - {}", inline(&short(&risk.text)));
+        }
+    }
+    let mut notes: Vec<&String> =
+        plan.notes.iter().chain(plan.changes.iter().flat_map(|change| &change.notes)).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    notes.retain(|note| seen.insert(note.as_str()));
+    if !notes.is_empty() {
+        out.push('\n');
+        for note in notes.iter().take(NOTES) {
+            let _ = writeln!(out, "- {}", inline(&short(&clean(note))));
+        }
+        if notes.len() > NOTES {
+            let _ = writeln!(out, "- and {} below", counted(notes.len() - NOTES, "more note"));
+        }
+    }
+    out
+}
+
+/// A change, laid out and measured before anything is chosen.
+struct Sheet<'a> {
+    change: &'a Change,
+    part: &'a str,
+    brief: String,
+    fields: Vec<String>,
+}
+
+/// How much of a change is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    Omitted,
+    Brief,
+    Full,
+}
+
+fn sheets(plan: &Plan) -> Vec<Sheet<'_>> {
+    plan.changes.iter().map(sheet).collect()
+}
+
+fn sheet(change: &Change) -> Sheet<'_> {
+    // GitHub colours a line of a diff by its first character: `+` green, `-` red, `!` orange.
+    let mark = match change.action {
+        Action::Create | Action::Adopt | Action::Wait => '+',
+        Action::Update => '!',
+        Action::Replace | Action::Delete | Action::Forget => '-',
+        Action::NoOp => ' ',
+    };
+    let glyph = match glyph(change) {
+        "+" | "-" => String::new(),
+        glyph => format!("{glyph} "),
+    };
+    let mut fields: Vec<String> = rows(change)
+        .iter()
+        .map(|row| {
+            let mark = match row.mark {
+                Mark::Add => '+',
+                Mark::Change => '!',
+                Mark::Remove => '-',
+                Mark::Same => ' ',
+            };
+            let remark = row.remark.map_or_else(String::new, |remark| format!("  # {remark}"));
+            short(&format!("{mark}     {}{}{remark}", "    ".repeat(row.depth), row.text))
+        })
+        .collect();
+    fields.extend(change.notes.iter().map(|note| short(&format!("#     note: {}", clean(note)))));
+    Sheet { change, part: part(change), brief: short(&format!("{mark} {glyph}{}", heading(change))), fields }
+}
+
+/// How much of each change fits: the most important changes first, each named before its fields are shown.
+fn choose(sheets: &[Sheet<'_>], budget: usize) -> Vec<Detail> {
+    let mut detail = vec![Detail::Omitted; sheets.len()];
+    let mut left = budget;
+    let mut opened: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+    let overhead = group_overheads(sheets);
+    let mut order: Vec<usize> = (0..sheets.len()).collect();
+    order.sort_by_key(|index| importance(sheets[*index].change.action));
+    for tier in order.chunk_by(|a, b| importance(sheets[*a].change.action) == importance(sheets[*b].change.action)) {
+        for &index in tier {
+            let sheet = &sheets[index];
+            let opening = if opened.contains(sheet.part) { 0 } else { overhead.get(sheet.part).copied().unwrap_or(0) };
+            let cost = width(&sheet.brief) + 1 + opening;
+            if cost <= left {
+                left -= cost;
+                opened.insert(sheet.part);
+                detail[index] = Detail::Brief;
+            }
+        }
+        for &index in tier {
+            let cost: usize = sheets[index].fields.iter().map(|line| width(line) + 1).sum();
+            if detail[index] == Detail::Brief && cost <= left {
+                left -= cost;
+                detail[index] = Detail::Full;
+            }
+        }
+    }
+    detail
+}
+
+/// What goes is reviewed before what changes, and what changes before what is new.
+fn importance(action: Action) -> u8 {
+    match action {
+        Action::Replace | Action::Delete => 0,
+        Action::Update => 1,
+        Action::Adopt | Action::Wait | Action::Forget => 2,
+        Action::Create => 3,
+        Action::NoOp => 4,
+    }
+}
+
+/// What each section costs beside its lines: its summary at its longest and both fences.
+fn group_overheads<'a>(sheets: &[Sheet<'a>]) -> BTreeMap<&'a str, usize> {
+    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
+    for sheet in sheets {
+        let longest = runs.entry(sheet.part).or_default();
+        *longest = (*longest).max(longest_run(sheet.lines(Detail::Full)));
+    }
+    // 7 counts of at most 20 digits, their words, and the tags around them.
+    runs.into_iter().map(|(part, run)| (part, 2 * fence_length(run) + width(&inline(part)) + 320)).collect()
+}
+
+impl Sheet<'_> {
+    fn lines(&self, detail: Detail) -> impl Iterator<Item = &str> {
+        let brief = (detail >= Detail::Brief).then_some(self.brief.as_str());
+        let fields = if detail == Detail::Full { self.fields.as_slice() } else { &[] };
+        brief.into_iter().chain(fields.iter().map(String::as_str))
+    }
+}
+
+fn section(part: &str, members: &[usize], sheets: &[Sheet<'_>], detail: &[Detail], out: &mut String) {
+    let lines = || members.iter().flat_map(|index| sheets[*index].lines(detail[*index]));
+    if lines().next().is_none() {
+        return;
+    }
+    let fence = "`".repeat(fence_length(longest_run(lines())));
+    let actions = by_action(members.iter().map(|index| &sheets[*index]));
+    let _ = writeln!(out, "\n<details><summary><b>{}</b>: {actions}</summary>\n\n{fence}diff", inline(part));
+    for line in lines() {
+        out.push_str(line);
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{fence}\n</details>");
+}
+
+/// `28 to create, 1 to update`.
+fn by_action<'a, 'b: 'a>(sheets: impl Iterator<Item = &'a Sheet<'b>>) -> String {
+    let mut counts: BTreeMap<Action, usize> = BTreeMap::new();
+    sheets.for_each(|sheet| *counts.entry(sheet.change.action).or_default() += 1);
+    counts.iter().map(|(action, n)| format!("{n} to {}", action.verb())).collect::<Vec<_>>().join(", ")
+}
+
+fn cut_statement(sheets: &[Sheet<'_>], detail: &[Detail]) -> Option<String> {
+    let with = |wanted: Detail| {
+        sheets.iter().zip(detail).filter(move |(sheet, detail)| {
+            **detail == wanted && (wanted == Detail::Omitted || !sheet.fields.is_empty())
+        })
+    };
+    let (omitted, brief) = (with(Detail::Omitted).count(), with(Detail::Brief).count());
+    if omitted + brief == 0 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if omitted > 0 {
+        let actions = by_action(with(Detail::Omitted).map(|(sheet, _)| sheet));
+        parts.push(format!(
+            "{} not listed ({actions})",
+            if omitted == 1 { "1 change is".to_owned() } else { format!("{omitted} changes are") }
+        ));
+    }
+    if brief > 0 {
+        parts.push(format!(
+            "{} shown without {} fields",
+            if brief == 1 { "1 change is".to_owned() } else { format!("{brief} changes are") },
+            if brief == 1 { "its" } else { "their" }
+        ));
+    }
+    Some(format!(
+        "\n**Cut to fit into a comment:** {}. The whole plan is in `meshplan plan`'s text and JSON.\n",
+        parts.join("; ")
+    ))
+}
+
+fn longest_run<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
+    lines.flat_map(|line| line.split(|c| c != '`')).map(str::len).max().unwrap_or(0)
+}
+
+fn fence_length(longest_run: usize) -> usize {
+    longest_run.max(2) + 1
+}
+
+/// The line, cut to [`LINE`] characters.
+fn short(line: &str) -> String {
+    if line.chars().count() <= LINE {
+        return line.to_owned();
+    }
+    let mut cut: String = line.chars().take(LINE - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// UTF-16 units.
+fn width(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// Clean text as markdown that shows it as it is, keeping paired backticks as code.
+fn inline(text: &str) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    // With an odd number of backticks one of them is only a character.
+    let paired = pieces.len() % 2 == 1;
+    let mut out = String::with_capacity(text.len() + 8);
+    for (n, piece) in pieces.iter().enumerate() {
+        if n > 0 {
+            out.push_str(if paired { "`" } else { "\\`" });
+        }
+        if paired && n % 2 == 1 {
+            out.push_str(piece);
+            continue;
+        }
+        for c in piece.chars() {
+            match c {
+                '<' => out.push_str("&lt;"),
+                // Only at the start of a line it means something.
+                '>' if out.is_empty() => out.push_str("&gt;"),
+                '&' => out.push_str("&amp;"),
+                '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                // A word joiner: nobody is notified because a name holds an `@`.
+                '@' => out.push_str("@\u{2060}"),
+                _ => out.push(c),
+            }
+        }
+    }
+    out
+}
