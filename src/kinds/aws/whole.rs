@@ -47,7 +47,8 @@ fn is_cut_short(body: &[u8]) -> bool {
     let Some(rest) = rest.strip_prefix(b"<") else { return false };
     let ends_name = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/');
     let name = rest.split(ends_name).next().unwrap_or_default();
-    let is_empty_element = whole.ends_with(b"/>") && rest.iter().filter(|byte| **byte == b'>').count() == 1;
+    let first_end = rest.iter().position(|byte| *byte == b'>');
+    let is_empty_element = rest.ends_with(b"/>") && first_end == Some(rest.len() - 1);
     name.ends_with(b"Response") && !is_empty_element && !ends_with_element(whole, name)
 }
 
