@@ -39,7 +39,7 @@
 //! | state | model, `resource::RemoteId` | `std::fs` outside `state::store`, tokio |
 //! | resource | model | topology, plan, apply, ui |
 //! | plan | model, compile's types, the state model, `resource::KindRules` | `DynKind`, kinds, clocks, files, env |
-//! | refresh, apply | plan, state, resource, model | topology, concrete kinds, ui |
+//! | refresh, apply | plan, state, resource, model; refresh also `compile::Declaration` | topology, concrete kinds, ui |
 //! | kinds | resource, model | topology, plan, apply, state, ui, each other |
 //! | sandbox | model | plan, apply, kinds: it is a cloud, not part of the engine |
 //! | cli | everything | being imported |

@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use crate::apply::READ_WIDTH;
 use crate::compile::Declaration;
 use crate::model::event::{Event, Sink, Stamped};
 use crate::model::{Address, Clock, Document, Target};
 use crate::plan::{Observation, Observed};
-use crate::resource::{Cloud, DynKind, ErrorClass, LiveDocument, Ownership, ProviderError, Registry, RemoteId};
+use crate::resource::{
+    Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
+};
 use crate::state::{Operation, State};
 
 /// How many reads are in flight at once. EC2 grants bursts of 100 reads of each sort (DOMAIN names no lower limit).
@@ -78,13 +79,18 @@ fn looks<'a>(
 ) -> Vec<Look<'a>> {
     let mut batches: BTreeMap<(&'static str, &Target), Vec<(Address, RemoteId)>> = BTreeMap::new();
     let mut looks = Vec::new();
+    let borrowed = borrowed(registry, declarations);
     for (address, record) in &state.records {
         let promised = state.intents.get(address).is_some_and(|intent| intent.operation == Operation::Create);
         match registry.kind(address.kind()) {
             // What the promise made is what matters; the record's own object is its predecessor.
             Some(_) if promised => {}
             Some(kind) => {
-                batches.entry((kind.name(), &record.target)).or_default().push((address.clone(), record.id.clone()));
+                let (target, id) = match borrowed.get(address) {
+                    Some((target, id)) => (*target, id.clone()),
+                    None => (&record.target, record.id.clone()),
+                };
+                batches.entry((kind.name(), target)).or_default().push((address.clone(), id));
             }
             None => {
                 let why = format!("this version of meshplan knows no kind `{}`", address.kind());
@@ -117,6 +123,21 @@ fn looks<'a>(
         looks.extend(who.chunks(READ_WIDTH).map(|who| Look::Read { kind, target: target.clone(), who: who.to_vec() }));
     }
     looks
+}
+
+/// Where to look for what is someone else's: its declaration says it, and may have changed since it was recorded.
+fn borrowed<'a>(registry: &Registry, declarations: &'a [Declaration]) -> BTreeMap<&'a Address, (&'a Target, RemoteId)> {
+    declarations
+        .iter()
+        .filter_map(|declaration| {
+            let kind = registry.kind(declaration.address.kind())?;
+            let id = match kind.possession() {
+                Possession::Observed => kind.known_id(&declaration.spec.value())?,
+                Possession::Owned => return None,
+            };
+            Some((&declaration.address, (&declaration.target, id)))
+        })
+        .collect()
 }
 
 impl<'a> Look<'a> {

@@ -30,9 +30,6 @@ use super::requests::{Gated, key, throttled};
 use super::resolve::{Outputs, token};
 use super::task::{Answer, Beginning, Next, Request, Task, Turn};
 
-/// How many objects one read asks for: EC2 filters hold 200 values.
-pub(crate) const READ_WIDTH: usize = 100;
-
 /// What a run needs.
 pub struct Run<'a> {
     /// What was approved.

@@ -21,7 +21,6 @@ mod retry;
 mod task;
 
 pub use budget::Budgets;
-pub(crate) use engine::READ_WIDTH;
 pub use engine::{ApplyError, Run, apply};
 pub use ledger::{Ledger, LedgerError, MemoryLedger};
 pub use queue::{Queue, Standing};

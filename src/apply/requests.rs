@@ -6,10 +6,10 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::model::Document;
-use crate::resource::{ErrorClass, ProviderError, RemoteId};
+use crate::resource::{ErrorClass, ProviderError, READ_WIDTH, RemoteId};
 
 use super::budget::{Key, Verb};
-use super::engine::{Engine, READ_WIDTH, Wake};
+use super::engine::{Engine, Wake};
 use super::task::{Answer, Request, Task};
 
 /// A due request that waits for a token.
@@ -130,8 +130,8 @@ impl<'a> Engine<'a> {
             let answer = match request {
                 Request::Create => Answer::Created(kind.create(cloud, &target, &desired, &owner).await),
                 Request::Find => Answer::Found(kind.find(cloud, &target, &desired, &owner).await),
-                Request::Update(from) => Answer::Updated(match &id {
-                    Some(id) => kind.update(cloud, &target, id, &from, &desired).await,
+                Request::Update { from, to } => Answer::Updated(match &id {
+                    Some(id) => kind.update(cloud, &target, id, &from, &to).await,
                     None => Err(missing()),
                 }),
                 Request::Delete => Answer::Deleted(match &id {
@@ -157,7 +157,7 @@ fn verb(request: &Request) -> Verb {
         // A find is a describe, by tag; it shares no request with others.
         Request::Find => Verb::Find,
         Request::Create => Verb::Create,
-        Request::Update(_) => Verb::Update,
+        Request::Update { .. } => Verb::Update,
         Request::Delete => Verb::Delete,
     }
 }

@@ -1,6 +1,8 @@
 //! Three-way differences: what we last applied decides what is ours, what the cloud says decides what differs,
 //! what is declared decides the goal.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::secret::mask;
@@ -88,6 +90,35 @@ pub fn diff(documents: ThreeWay<'_>, rules: &[FieldRule], salt: &str) -> Vec<Fie
     let mut differ = Differ { rules, salt, path: Vec::new(), changes: Vec::new() };
     differ.compare(Some(documents.desired), documents.prior, Some(documents.observed));
     differ.changes
+}
+
+/// `observed` once `changes` are made: their fields as in `desired`, and everything else as it is. What a diff does
+/// not name is not ours, and an update that was given `desired` itself would take it away.
+#[must_use]
+pub fn patch(observed: &Value, desired: &Value, changes: &[FieldChange]) -> Value {
+    let mut patched = observed.clone();
+    for change in changes {
+        take_over(&mut patched, desired, change.path.segments());
+    }
+    patched
+}
+
+fn take_over(target: &mut Value, desired: &Value, path: &[Segment]) {
+    // A diff descends into objects only: lists change as a whole.
+    let [Segment::Key(key), rest @ ..] = path else {
+        target.clone_from(desired);
+        return;
+    };
+    if target.as_object().is_none() {
+        *target = Value::Object(BTreeMap::new());
+    }
+    let Value::Object(fields) = target else { return };
+    match desired.get(key) {
+        Some(desired) => take_over(fields.entry(key.clone()).or_default(), desired, rest),
+        None => {
+            fields.remove(key);
+        }
+    }
 }
 
 /// `spec` with every sensitive field masked: the form in which it may be stored or shown.
@@ -269,6 +300,28 @@ mod tests {
             ),
             ["tags.a \"1\"->\"2\" Update Changed", "tags.b \"1\"->- Update Changed", "tags.c -->\"1\" Update Changed"]
         );
+    }
+
+    #[test]
+    fn patching_reaches_what_is_ours_and_leaves_the_rest() {
+        for (desired, prior, observed, expected) in [
+            (
+                r#"{"tags":{"a":"2","c":"1"}}"#,
+                r#"{"tags":{"a":"1","b":"1"}}"#,
+                r#"{"tags":{"a":"1","b":"1","x":"9"},"other":true}"#,
+                r#"{"tags":{"a":"2","c":"1","x":"9"},"other":true}"#,
+            ),
+            (r#"{"tags":{"a":"1"}}"#, "{}", r#"{"tags":null}"#, r#"{"tags":{"a":"1"}}"#),
+            (r#"{"azs":["a"]}"#, "{}", r#"{"azs":["b","c"]}"#, r#"{"azs":["a"]}"#),
+            (r#"{"key":"new"}"#, r#"{"key":"old"}"#, r#"{"key":"old"}"#, r#"{"key":"new"}"#),
+        ] {
+            let (desired, prior, observed) = (value(desired), value(prior), value(observed));
+            let against =
+                |observed: &Value| diff(ThreeWay { desired: &desired, prior: Some(&prior), observed }, RULES, "salt");
+            let patched = patch(&observed, &desired, &against(&observed));
+            assert_eq!(patched, value(expected));
+            assert_eq!(against(&patched), []);
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::error::ProviderError;
 use super::kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Status};
 use super::rules::KindRules;
 
+/// How many objects one read asks for at most: EC2 filters hold 200 values, and a shorter answer is a quicker one.
+pub const READ_WIDTH: usize = 100;
+
 /// [`Live`] with documents for its types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveDocument {

@@ -13,7 +13,7 @@ pub mod rules;
 pub mod wait;
 
 pub use client::{Client, Cloud};
-pub use erased::{DynKind, LiveDocument};
+pub use erased::{DynKind, LiveDocument, READ_WIDTH};
 pub use error::{ErrorClass, ProviderError};
 pub use kind::{Created, Deletion, Found, Live, Ownership, RemoteId, ResourceKind, Status};
 pub use registry::{Registry, RuleBook};

@@ -8,8 +8,9 @@
 //! Under [`SimClock::flow`] virtual time follows real time, for serving clients that live in it.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -35,6 +36,25 @@ impl Default for Speed {
         Self::Times(DEFAULT_TIMES)
     }
 }
+
+impl FromStr for Speed {
+    type Err = SpeedError;
+
+    /// A factor above zero, or `unlimited`.
+    fn from_str(text: &str) -> Result<Self, SpeedError> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let times =
+            text.strip_suffix('x').unwrap_or(text).parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
+        times.map(Self::Times).ok_or_else(|| SpeedError(text.to_owned()))
+    }
+}
+
+/// Why a text is no speed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a sandbox speed: write how many simulated seconds pass in a real one (600), or `unlimited`")]
+pub struct SpeedError(String);
 
 /// The factor of the default speed.
 const DEFAULT_TIMES: f64 = 600.0;
@@ -110,10 +130,22 @@ impl SimClock {
     /// One at a time: a second drive would let time pass under the first one's hands.
     pub fn drive<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = F::Output> + 'a {
         // Boxed, because a whole run's future is tens of kilobytes.
-        self.run(Box::pin(future))
+        let run = self.run(Box::pin(future), false);
+        async move {
+            match run.await {
+                Some(output) => output,
+                // Only a run that stops at a blown fuse ends without an output.
+                None => pending().await,
+            }
+        }
     }
 
-    async fn run<F: Future>(&self, mut future: Pin<Box<F>>) -> F::Output {
+    /// The same for the crash harness: `None` as soon as the fuse is blown, and nothing runs any more.
+    pub fn drive_until_blown<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = Option<F::Output>> + 'a {
+        self.run(Box::pin(future), true)
+    }
+
+    async fn run<F: Future>(&self, mut future: Pin<Box<F>>, stops_when_blown: bool) -> Option<F::Output> {
         let _driver = Driver::enter(self);
         let inner = Arc::new(InnerWaker { woken: AtomicBool::new(true), outer: Mutex::new(None) });
         let waker = Waker::from(Arc::clone(&inner));
@@ -124,7 +156,10 @@ impl SimClock {
             for _ in 0..TURNS {
                 if inner.woken.swap(false, Ordering::AcqRel) {
                     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                        return Poll::Ready(output);
+                        return Poll::Ready(Some(output));
+                    }
+                    if stops_when_blown && self.fuse.is_blown() {
+                        return Poll::Ready(None);
                     }
                     continue;
                 }
@@ -406,6 +441,16 @@ mod tests {
         SimClock::new("2026-01-01T00:00:00Z".parse().unwrap(), speed, Fuse::never())
     }
 
+    #[test]
+    fn speeds_are_factors() {
+        assert_eq!("600".parse::<Speed>().unwrap(), Speed::default());
+        assert_eq!("1.5x".parse::<Speed>().unwrap(), Speed::Times(1.5));
+        assert_eq!("unlimited".parse::<Speed>().unwrap(), Speed::Unlimited);
+        for wrong in ["0", "-1", "fast", "NaN", "inf", ""] {
+            assert!(wrong.parse::<Speed>().unwrap_err().to_string().contains("`unlimited`"), "{wrong}");
+        }
+    }
+
     #[tokio::test]
     async fn time_is_exact_and_in_order() {
         let clock = clock(Speed::Unlimited);
@@ -501,5 +546,8 @@ mod tests {
         let polled = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         assert!(fuse.is_blown());
+        let cut = clock.drive_until_blown(clock.sleep(Duration::from_secs(1))).await;
+        assert_eq!(cut, None);
+        assert_eq!(clock.drive_until_blown(async { 7 }).await, Some(7));
     }
 }

@@ -231,6 +231,12 @@ impl Faults {
         Ok(Self { rules: Vec::new(), random: Some(Random { seed, rate }) })
     }
 
+    /// What a person wrote after `--sandbox-faults`: a setting, or else the path of a fault file.
+    pub fn from_argument(text: &str) -> Result<Self, FaultsError> {
+        let is_setting = text.starts_with("seed=") || text.starts_with("rate=");
+        if is_setting { Self::parse(text) } else { Self::load(Path::new(text)) }
+    }
+
     /// The rules of a file; see the module's documentation for its form.
     pub fn load(path: &Path) -> Result<Self, FaultsError> {
         let text = std::fs::read_to_string(path).map_err(|source| FaultsError::Io { path: path.to_owned(), source })?;
@@ -261,11 +267,13 @@ pub(crate) struct FaultState {
     /// How many calls each rule has matched.
     matched: Vec<u64>,
     calls: u64,
+    /// What the world had done before this process, so that a new process does not meet the same faults again.
+    salt: u64,
 }
 
 impl FaultState {
-    pub(crate) fn new(faults: &Faults) -> Self {
-        Self { faults: faults.clone(), matched: vec![0; faults.rules.len()], calls: 0 }
+    pub(crate) fn new(faults: &Faults, salt: u64) -> Self {
+        Self { faults: faults.clone(), matched: vec![0; faults.rules.len()], calls: 0, salt }
     }
 
     /// What is done with the next call. The first rule that hits decides.
@@ -286,7 +294,7 @@ impl FaultState {
 
     fn random(&self) -> Option<Verdict> {
         let Random { seed, rate } = self.faults.random.as_ref()?;
-        let draw = number_of(&[b"fault", &seed.to_le_bytes(), &self.calls.to_le_bytes()]);
+        let draw = number_of(&[b"fault", &seed.to_le_bytes(), &self.salt.to_le_bytes(), &self.calls.to_le_bytes()]);
         // 32 bits decide whether, the others which.
         let share = f64::from(u32::try_from(draw >> 32).unwrap_or_default()) / f64::from(u32::MAX);
         (share < *rate).then(|| match draw % 5 {
@@ -313,7 +321,7 @@ mod tests {
     #[test]
     fn rules_hit_after_so_many_and_so_often() {
         let faults = rules("[[rules]]\noperation = 'Create*'\nafter = 1\ntimes = 2\nfault = 'throttle'").unwrap();
-        let mut state = FaultState::new(&faults);
+        let mut state = FaultState::new(&faults, 0);
         let verdicts: Vec<bool> = (0..5).map(|_| state.decide("CreateVpc", "us-west-2") == Verdict::Throttle).collect();
         assert_eq!(verdicts, [false, true, true, false, false]);
         assert_eq!(state.decide("DescribeVpcs", "us-west-2"), Verdict::None);
@@ -322,7 +330,7 @@ mod tests {
     #[test]
     fn random_faults_follow_the_seed_and_the_rate() {
         let draw = |text: &str| {
-            let mut state = FaultState::new(&Faults::parse(text).unwrap());
+            let mut state = FaultState::new(&Faults::parse(text).unwrap(), 0);
             (0..2000).map(|_| state.decide("X", "r")).collect::<Vec<_>>()
         };
         assert_eq!(draw("seed=7,rate=0.1"), draw("seed=7, rate=0.1"));
@@ -341,6 +349,8 @@ mod tests {
         let missing = "[[rules]]\noperation = 'X'\nfault = 'slow'";
         assert_eq!(rules(missing).unwrap_err(), "rule 1 of the fault file faults.toml: `slow` needs `seconds`: ");
         assert!(rules("[[rules]]\noperation = 'X'\nfault = 'fire'").unwrap_err().contains("unknown variant `fire`"));
+        let absent = Faults::from_argument("no/such/file").unwrap_err().to_string();
+        assert_eq!(absent, "cannot read the fault file no/such/file");
         assert!(rules("[[rules]]\nfault = 'quota'").unwrap_err().contains("missing field `operation`"));
     }
 }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 
-pub use self::clock::{Flowing, Hold, SimClock, Speed};
+pub use self::clock::{Flowing, Hold, SimClock, Speed, SpeedError};
 pub use self::faults::{Faults, FaultsError};
 pub use self::options::{Options, Profile, Quotas, Throttle};
 pub use self::serve::ServeError;
@@ -113,6 +113,11 @@ impl Sandbox {
     /// Runs `future` in virtual time: see [`SimClock::drive`].
     pub fn drive<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = F::Output> + 'a {
         self.service.clock.drive(future)
+    }
+
+    /// The same for the crash harness: see [`SimClock::drive_until_blown`].
+    pub fn drive_until_blown<'a, F: Future + 'a>(&'a self, future: F) -> impl Future<Output = Option<F::Output>> + 'a {
+        self.service.clock.drive_until_blown(future)
     }
 
     /// What exists, per region and type.

@@ -15,7 +15,7 @@ pub struct Options {
     pub profile: Profile,
     /// The fuse of the crash harness.
     pub fuse: Fuse,
-    /// The account that everything belongs to: twelve digits.
+    /// The account that everything belongs to: twelve digits. A world that persists keeps the one it began with.
     pub account: String,
     /// Whether the world outlives the process.
     pub persist: bool,
@@ -127,7 +127,8 @@ impl Quotas {
 
 /// A token bucket per operation and region: so many calls at once, so many a second in the long run.
 ///
-/// Source of the defaults: "Request throttling for the Amazon EC2 API": each API is evaluated individually;
+/// Source of the defaults: "Request throttling for the Amazon EC2 API", table of request token buckets: each API is
+/// evaluated individually;
 /// non-mutating actions have 100 tokens and get 20 a second, mutating actions 50 and 5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Throttle {

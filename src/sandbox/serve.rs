@@ -51,7 +51,12 @@ pub(crate) async fn serve(service: &Arc<Service>, listener: TcpListener) -> Resu
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let (stream, _) = accepted.map_err(ServeError::Accept)?;
+                let stream = match accepted {
+                    Ok((stream, _)) => stream,
+                    // The client was gone before it was accepted; that concerns nobody else.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                    Err(error) => return Err(ServeError::Accept(error)),
+                };
                 let service = Arc::clone(service);
                 let answer = service_fn(move |request| answer(Arc::clone(&service), request));
                 connections.push(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));

@@ -81,7 +81,7 @@ struct Target {
 
 impl Service {
     pub(crate) fn new(clock: SimClock, options: Options, world: World, store: Option<Store>) -> Arc<Self> {
-        let faults = FaultState::new(&options.faults);
+        let faults = FaultState::new(&options.faults, world.mint.counter);
         let state = State { world, store, faults, buckets: Buckets::default(), requests: 0, failed: None };
         Arc::new(Self { clock, options, state: Mutex::new(state) })
     }

@@ -89,7 +89,7 @@ const TABLE: &[Row] = &[
     Row {
         module: "refresh",
         may: &["model", "plan", "state", "resource"],
-        may_items: &[],
+        may_items: &["compile::Declaration"],
         never: &["clap", "indicatif"],
         because: "it reads through the contract, for whatever kinds there are, and never looks at the topology",
     },

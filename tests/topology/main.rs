@@ -156,7 +156,15 @@ fn the_json_schema_is_stable_and_documented() {
     for (name, definition) in schema["$defs"].as_object().unwrap() {
         documented(definition, name);
     }
+    // The whole is a thousand lines that nobody would review: what an editor completes is the names.
+    let names = |table: &serde_json::Value| {
+        table["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let tables = schema["$defs"].as_object().unwrap().iter().filter(|(_, table)| table["properties"].is_object());
+    let outline: Vec<String> = std::iter::once(format!("topology: {}", names(&schema)))
+        .chain(tables.map(|(name, table)| format!("{name}: {}", names(table))))
+        .collect();
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("json-schema", serde_json::to_string_pretty(&schema).unwrap());
+        insta::assert_snapshot!("json-schema", outline.join("\n"));
     });
 }

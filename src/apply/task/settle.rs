@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::apply::retry::Advice;
-use crate::model::diff::Impact;
+use crate::model::Document;
+use crate::model::diff::{Impact, patch};
 use crate::model::event::{Event, StepKind};
 use crate::resource::{ErrorClass, LiveDocument, ProviderError, Status, stored_outputs};
 use crate::state::{Entry, Intent, Operation};
@@ -64,7 +65,8 @@ impl Task<'_> {
                 self.fail(&ProviderError::new(ErrorClass::Conflict, self.kind.name(), "someone is deleting it"))
             }
             Status::Ready => {
-                let fields = self.differences(&live.spec.value());
+                let observed = live.spec.value();
+                let fields = self.differences(&observed);
                 if fields.is_empty() {
                     return self.ready(live, now);
                 }
@@ -74,7 +76,10 @@ impl Task<'_> {
                     .map(describe)
                     .collect();
                 if stuck.is_empty() {
-                    return Turn::request(Request::Update(live.spec.clone()));
+                    return match Document::of(&patch(&observed, &self.desired_value, &fields)) {
+                        Ok(to) => Turn::request(Request::Update { from: live.spec.clone(), to }),
+                        Err(error) => self.fail(&ProviderError::bug(self.kind.name(), error.to_string())),
+                    };
                 }
                 let message = format!("the provider keeps {}", stuck.join(", "));
                 let mut turn = self.fail(&ProviderError::new(ErrorClass::Conflict, self.kind.name(), message));

@@ -18,8 +18,8 @@ pub(in crate::apply) enum Request {
     Create,
     /// Look for what an interrupted create made.
     Find,
-    /// Take one step from this spec towards the desired one.
-    Update(Document),
+    /// Take one step from what is there towards what is declared, with everything in it that is not ours.
+    Update { from: Document, to: Document },
     /// Remove the object with the task's id.
     Delete,
 }

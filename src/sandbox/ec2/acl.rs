@@ -3,7 +3,7 @@
 use super::listing::{Listing, write_next};
 use super::{Answer, Call, Operation, reads, refer, tagging};
 use crate::sandbox::protocol::Xml;
-use crate::sandbox::world::rows::{Ipv6Block, NetworkAcl};
+use crate::sandbox::world::rows::{Ipv6Block, NetworkAcl, Subnet};
 
 pub(super) const OPERATIONS: &[Operation] =
     &[reads("DescribeNetworkAcls", &["NetworkAclId", "Filter", "MaxResults", "NextToken"], describe)];
@@ -11,7 +11,7 @@ pub(super) const OPERATIONS: &[Operation] =
 const LISTING: Listing = Listing {
     ids: "NetworkAclId",
     reference: &refer::NETWORK_ACL,
-    links: &["network-acl-id", "association.subnet-id", "association.association-id", "vpc-id"],
+    links: &["network-acl-id", "vpc-id"],
     filters: &[
         "association.association-id",
         "association.network-acl-id",
@@ -22,6 +22,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// The number of the rule that denies what no other rule allows.
@@ -29,8 +30,8 @@ const LAST: u16 = 32_767;
 
 fn describe(call: &mut Call<'_>) -> Answer {
     let selected = LISTING.select(call, &call.region.network_acls, |acl, filter| match filter {
-        "association.association-id" => acl.associations.keys().cloned().collect(),
-        "association.subnet-id" => acl.associations.values().cloned().collect(),
+        "association.association-id" => subnets(call, acl).map(|subnet| subnet.acl_association.clone()).collect(),
+        "association.subnet-id" => subnets(call, acl).map(|subnet| subnet.head.id.clone()).collect(),
         "default" => vec![acl.is_default.to_string()],
         "owner-id" => vec![call.owner().to_owned()],
         "vpc-id" => vec![acl.vpc_id.clone()],
@@ -43,15 +44,20 @@ fn describe(call: &mut Call<'_>) -> Answer {
             .text("ownerId", call.owner())
             .text("default", acl.is_default);
         write_entries(xml, call, acl);
-        xml.list("associationSet", &acl.associations, |xml, (association, subnet)| {
-            xml.text("networkAclAssociationId", association)
+        xml.list("associationSet", subnets(call, acl), |xml, subnet| {
+            xml.text("networkAclAssociationId", &subnet.acl_association)
                 .text("networkAclId", &acl.head.id)
-                .text("subnetId", subnet);
+                .text("subnetId", &subnet.head.id);
         });
         tagging::write(xml, &acl.head.tags);
     });
     write_next(&mut xml, selected.next);
     Ok(xml)
+}
+
+/// The subnets of an ACL: all of its VPC, because only default ACLs exist.
+fn subnets<'a>(call: &'a Call<'_>, acl: &NetworkAcl) -> impl Iterator<Item = &'a Subnet> {
+    call.region.subnets.linked(&acl.vpc_id)
 }
 
 fn write_entries(xml: &mut Xml, call: &Call<'_>, acl: &NetworkAcl) {

@@ -29,6 +29,7 @@ const LISTING: Listing = Listing {
         "public-ip",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 fn allocate(call: &mut Call<'_>) -> Answer {

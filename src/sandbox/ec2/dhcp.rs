@@ -13,6 +13,7 @@ const LISTING: Listing = Listing {
     links: &["dhcp-options-id"],
     filters: &["dhcp-options-id", "key", "owner-id", "value"],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 fn describe(call: &mut Call<'_>) -> Answer {

@@ -22,6 +22,8 @@ const LISTING: Listing = Listing {
     // The API reference has filters on tags only for this call.
     filters: &[],
     page: (5, 255),
+    // An unknown id gives an empty list on AWS (Cluster API's and Terraform's providers rely on it).
+    refuses_unknown: false,
 };
 
 fn create(call: &mut Call<'_>) -> Answer {

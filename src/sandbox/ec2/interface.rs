@@ -39,6 +39,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 fn create(call: &mut Call<'_>) -> Answer {

@@ -20,6 +20,7 @@ const LISTING: Listing = Listing {
     links: &["internet-gateway-id", "attachment.vpc-id"],
     filters: &["attachment.state", "attachment.vpc-id", "internet-gateway-id", "owner-id"],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 fn create(call: &mut Call<'_>) -> Answer {

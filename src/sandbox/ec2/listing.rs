@@ -24,6 +24,8 @@ pub(super) struct Listing {
     pub(super) filters: &'static [&'static str],
     /// The least and the greatest `MaxResults`.
     pub(super) page: (i64, i64),
+    /// Whether an id that names nothing is refused, or only finds nothing.
+    pub(super) refuses_unknown: bool,
 }
 
 /// One page of objects.
@@ -71,8 +73,11 @@ impl Listing {
             // Malformed ids are refused before any is looked up.
             ids.iter().try_for_each(|id| self.reference.check(id))?;
             for id in ids {
-                let row = find(table, self.reference, id, call.now)?;
-                rows.insert(&row.head().id, row);
+                match find(table, self.reference, id, call.now) {
+                    Ok(row) => drop(rows.insert(&row.head().id, row)),
+                    Err(error) if self.refuses_unknown => return Err(error),
+                    Err(_) => {}
+                }
             }
         }
         let rows = rows.into_values().filter(|row| {
@@ -206,7 +211,7 @@ impl Page {
             .map(|token| {
                 let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).ok();
                 bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-                    ApiError::new("InvalidPaginationToken", format!("The pagination token {token} is not valid"))
+                    ApiError::new("InvalidNextToken", format!("The pagination token {token} is not valid"))
                 })
             })
             .transpose()?;

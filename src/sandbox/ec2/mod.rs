@@ -138,7 +138,10 @@ pub(crate) fn run(
     quotas: &Quotas,
 ) -> Answer {
     if let Some(unknown) = params.names().find(|name| !operation.accepts.contains(name) && !COMMON.contains(name)) {
-        return Err(ApiError::new("UnknownParameter", format!("The parameter {unknown} is not recognized")));
+        return Err(ApiError::new(
+            "UnknownParameter",
+            format!("The parameter {unknown} is not recognized (the sandbox knows a part of {})", operation.name),
+        ));
     }
     region.settle(now);
     if params.root().boolean("DryRun")? == Some(true) {

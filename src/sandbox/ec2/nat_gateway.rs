@@ -24,6 +24,7 @@ const LISTING: Listing = Listing {
     links: &["nat-gateway-id", "subnet-id", "vpc-id"],
     filters: &["nat-gateway-id", "state", "subnet-id", "vpc-id"],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 // V7 of the domain model: 1 min 25 s to 2 min 05 s until available, 42 to 94 s until deleted.

@@ -35,8 +35,15 @@ pub(super) const SUBNET: Reference =
     reference("subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "subnet ID");
 pub(super) const INTERNET_GATEWAY: Reference =
     reference("igw", "InvalidInternetGatewayID.NotFound", "InvalidInternetGatewayId.Malformed", "internetGateway ID");
-pub(super) const EGRESS_GATEWAY: Reference =
-    reference("eigw", "InvalidGatewayID.NotFound", "InvalidGatewayID.Malformed", "egressOnlyInternetGateway ID");
+pub(super) const EGRESS_GATEWAY: Reference = reference(
+    "eigw",
+    "InvalidGatewayID.NotFound",
+    "InvalidEgressOnlyInternetGatewayId.Malformed",
+    "egressOnlyInternetGateway ID",
+);
+/// An internet gateway as the target of a route; `local` is none either.
+pub(super) const ROUTE_INTERNET_GATEWAY: Reference =
+    reference("igw", "InvalidGatewayID.NotFound", "InvalidGatewayID.NotFound", "gateway ID");
 pub(super) const NAT_GATEWAY: Reference =
     reference("nat", "NatGatewayNotFound", "NatGatewayMalformed", "NAT gateway ID");
 /// A NAT gateway as the target of a route.

@@ -62,9 +62,8 @@ fn target(call: &Call<'_>, table: &RouteTable, destination: IpNet) -> Result<Rou
     };
     let (region, now, table_id) = (&*call.region, call.now, &table.head.id);
     let (target, vpc_id) = match name {
-        "GatewayId" if id == "local" => (RouteTarget::Local, table.vpc_id.as_str()),
         "GatewayId" => {
-            let gateway = refer::find(&region.internet_gateways, &refer::INTERNET_GATEWAY, id, now)?;
+            let gateway = refer::find(&region.internet_gateways, &refer::ROUTE_INTERNET_GATEWAY, id, now)?;
             let vpc_id = gateway.vpc_id.as_deref().unwrap_or_default();
             (RouteTarget::InternetGateway(id.to_owned()), vpc_id)
         }

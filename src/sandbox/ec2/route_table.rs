@@ -48,6 +48,7 @@ const LISTING: Listing = Listing {
     ],
     // The API reference allows at most 100 for this call.
     page: (5, 100),
+    refuses_unknown: true,
 };
 
 fn create(call: &mut Call<'_>) -> Answer {

@@ -33,6 +33,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 const MAX_NAME: usize = 255;
@@ -55,7 +56,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         return Err(ApiError::value(format!("Invalid security group name '{name}': it may not start with sg-")));
     }
     if name == "default" {
-        return Err(ApiError::new("InvalidParameterValue", "Cannot use reserved security group name: default"));
+        return Err(ApiError::new("InvalidGroup.Reserved", "Cannot use reserved security group name: default"));
     }
     if call.region.security_groups.linked(&format!("{vpc_id}/{name}")).next().is_some() {
         return Err(ApiError::new(

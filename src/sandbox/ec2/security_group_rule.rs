@@ -34,6 +34,7 @@ const LISTING: Listing = Listing {
     links: &["security-group-rule-id", "group-id"],
     filters: &["group-id", "security-group-rule-id"],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// One rule as a call asks for it.

@@ -53,6 +53,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// The zone that a call names, by name or by id; without either EC2 chooses.
@@ -150,13 +151,9 @@ fn create(call: &mut Call<'_>) -> Answer {
         hostname_type: "ip-name".to_owned(),
         dns_a: false,
         dns_aaaa: false,
+        acl_association: call.mint.id("aclassoc"),
         head,
     };
-    let acl = call.region.network_acls.linked(vpc_id).find(|acl| acl.is_default).map(|acl| acl.head.id.clone());
-    if let Some(acl) = acl {
-        let association = call.mint.id("aclassoc");
-        call.region.network_acls.edit(&acl, |acl| acl.associations.insert(association, id.clone()));
-    }
     let mut xml = Xml::default();
     xml.group("subnet", |xml| write(xml, call, &subnet));
     call.region.subnets.insert(subnet);
@@ -245,10 +242,6 @@ pub(in crate::sandbox) fn remove(region: &mut Region, id: &str) {
     let tables: Vec<String> = region.route_tables.linked(id).map(|table| table.head.id.clone()).collect();
     for table in tables {
         region.route_tables.edit(&table, |table| table.associations.retain(|_, subnet| subnet != id));
-    }
-    let acls: Vec<String> = region.network_acls.linked(id).map(|acl| acl.head.id.clone()).collect();
-    for acl in acls {
-        region.network_acls.edit(&acl, |acl| acl.associations.retain(|_, subnet| subnet != id));
     }
     region.subnets.remove(id);
 }

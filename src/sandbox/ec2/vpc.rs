@@ -42,6 +42,7 @@ const LISTING: Listing = Listing {
         "vpc-id",
     ],
     page: (5, 1000),
+    refuses_unknown: true,
 };
 
 /// Reads an IPv4 block; host bits are dropped, as EC2 does.

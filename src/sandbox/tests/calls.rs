@@ -21,7 +21,7 @@ async fn pages_are_cut_and_joined() {
     assert_eq!(sizes, [5, 5, 2]);
     let describe = || client.describe_subnets();
     assert_eq!(code(describe().max_results(4).send().await), "InvalidParameterValue");
-    assert_eq!(code(describe().next_token("!").send().await), "InvalidPaginationToken");
+    assert_eq!(code(describe().next_token("!").send().await), "InvalidNextToken");
     let both = client.describe_vpcs().vpc_ids(&vpc).max_results(5).send().await;
     assert_eq!(code(both), "InvalidParameterCombination");
 }
@@ -156,4 +156,32 @@ async fn new_objects_are_seen_late_but_never_vanish_again() {
         })
         .await;
     assert!(late > 0, "something must lag");
+}
+
+#[tokio::test]
+async fn the_status_counts_per_region_and_type() {
+    let sandbox = instant();
+    let base = base(&ec2(&sandbox, "us-west-2")).await;
+    nat(&ec2(&sandbox, "us-west-2"), &base).await;
+    ec2(&sandbox, "eu-west-1").describe_vpcs().send().await.unwrap();
+    let expected = "\
+sandbox: account 123456789012, simulated time 2026-01-01T00:00:00Z, 11 objects
+eu-west-1:
+  (default VPC and its parts)       11
+us-west-2:
+  vpc                                1
+  subnet                             1
+  internet-gateway                   1
+  elastic-ip                         1
+  natgateway                         1
+  route-table                        1
+  security-group                     1
+  security-group-rule                2
+  network-interface                  1
+  network-acl                        1
+  (default VPC and its parts)       12
+";
+    assert_eq!(sandbox.status().to_string(), expected);
+    let json = serde_json::to_value(sandbox.status()).unwrap();
+    assert_eq!(json["regions"][1]["counts"][0], serde_json::json!({"type": "vpc", "count": 1}));
 }

@@ -119,6 +119,8 @@ async fn one_address_serves_one_gateway_and_tokens_replay() {
     assert_eq!(code(egress("y").await), "InvalidParameterValue");
     let delete = || client.delete_egress_only_internet_gateway().egress_only_internet_gateway_id(&made).send();
     assert_eq!(delete().await.unwrap().return_code(), Some(true));
+    let describe = client.describe_egress_only_internet_gateways().egress_only_internet_gateway_ids(&made);
+    assert!(describe.send().await.unwrap().egress_only_internet_gateways().is_empty());
     assert_eq!(code(delete().await), "InvalidGatewayID.NotFound");
     assert_ne!(id(egress("x").await.unwrap()), made, "the token of what is gone is free again");
 }
@@ -149,6 +151,8 @@ async fn routes_have_targets_that_can_vanish() {
     assert_eq!(code(v4("10.9.0.0/16").egress_only_internet_gateway_id(&egress).send().await), "InvalidParameterValue");
     assert_eq!(code(v4("10.9.0.0/16").nat_gateway_id("nat-12345678").send().await), "InvalidNatGatewayID.NotFound");
     assert_eq!(code(v4("10.9.0.0/16").send().await), "MissingParameter");
+    let local = v4("10.9.0.0/16").gateway_id("local").send().await.unwrap_err();
+    assert_eq!(local.message(), Some("The gateway ID 'local' does not exist"));
     assert!(routes(&client, &table).await.iter().all(|route| route.state() == Some(&RouteState::Active)));
 
     client.delete_egress_only_internet_gateway().egress_only_internet_gateway_id(&egress).send().await.unwrap();

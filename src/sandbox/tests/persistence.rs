@@ -1,5 +1,6 @@
 //! The world outlives the process, whenever that ends.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::*;
@@ -9,7 +10,10 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("meshplan-sandbox-{name}-{}", std::process::id()));
+        // In memory where there is such a folder: some tests remake a world thousands of times.
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let path = base.join(format!("meshplan-sandbox-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
     }
@@ -59,14 +63,13 @@ async fn objects_and_time_survive() {
     }
 }
 
-/// Copies the files as a killed process leaves them, with the log cut at `length`.
-fn killed(from: &Path, to: &Path, length: usize) {
+/// The files as a killed process leaves them, with only so much of the log.
+fn killed(to: &Path, snapshot: &[u8], log: &[u8]) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
-    std::fs::copy(from.join("world.snapshot"), to.join("world.snapshot")).unwrap();
-    std::fs::copy(from.join("world-0.log"), to.join("world-0.log")).unwrap();
-    let log = std::fs::File::options().write(true).open(to.join("world-0.log")).unwrap();
-    log.set_len(length as u64).unwrap();
+    for (name, bytes) in [("world.snapshot", snapshot), ("world-0.log", log)] {
+        std::fs::File::create(to.join(name)).unwrap().write_all(bytes).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -82,22 +85,14 @@ async fn a_log_cut_at_any_byte_is_a_world_between_two_calls() {
     let mark = |marks: &mut Vec<(usize, usize)>| marks.push((length(), sandbox.status().total));
     let id = vpc(&client, "10.1.0.0/16").await;
     mark(&mut marks);
-    subnet(&client, &id, "10.1.0.0/24").await;
+    let made = subnet(&client, &id, "10.1.0.0/24").await;
     mark(&mut marks);
-    client
-        .delete_subnet()
-        .subnet_id(
-            client.describe_subnets().filters(filter("vpc-id", &id)).send().await.unwrap().subnets()[0]
-                .subnet_id()
-                .unwrap(),
-        )
-        .send()
-        .await
-        .unwrap();
+    client.delete_subnet().subnet_id(&made).send().await.unwrap();
     mark(&mut marks);
     let end = length();
+    let (snapshot, bytes) = (std::fs::read(folder.0.join("world.snapshot")).unwrap(), std::fs::read(&log).unwrap());
     for cut in 0..=end {
-        killed(&folder.0, &copy.0, cut);
+        killed(&copy.0, &snapshot, &bytes[..cut]);
         let reopened = Sandbox::open(&copy.0, options()).unwrap();
         let expected = marks.iter().rev().find(|(length, _)| *length <= cut).unwrap().1;
         assert_eq!(reopened.status().total, expected, "cut at {cut} of {end}");
@@ -123,10 +118,7 @@ async fn damage_in_the_middle_is_named_and_nothing_is_touched() {
     let log = folder.0.join("world-0.log");
     let mut bytes = std::fs::read(&log).unwrap();
     bytes[100] ^= 1;
-    {
-        use std::io::Write as _;
-        std::fs::File::create(&log).unwrap().write_all(&bytes).unwrap();
-    }
+    std::fs::File::create(&log).unwrap().write_all(&bytes).unwrap();
     let error = open(&folder.0).unwrap_err().to_string();
     assert!(error.contains("world-0.log:1 is damaged") && error.contains("sandbox reset"), "{error}");
     assert_eq!(std::fs::read(&log).unwrap(), bytes);

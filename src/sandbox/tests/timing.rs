@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::join_all;
 
 use super::*;
 use crate::model::fuse::Fuse;
@@ -43,19 +43,29 @@ async fn a_run_takes_the_same_simulated_time_at_any_speed() {
 
 #[tokio::test]
 async fn a_fuse_cuts_before_and_after_the_effect() {
-    // One call touches the fuse twice: before its effect and after it.
+    // One call touches the fuse twice: before its effect and after it. A VPC is born with five other objects.
     for (touches, total) in [(0, 0), (1, 6), (2, 6)] {
         let fuse = Fuse::after(touches);
         let options = Options { persist: false, fuse: fuse.clone(), ..Options::unhindered() };
         let sandbox = Sandbox::open(Path::new("unused"), options).unwrap();
         let client = ec2(&sandbox, "us-west-2");
-        let call = Box::pin(sandbox.drive(client.create_vpc().cidr_block("10.1.0.0/16").send()));
-        let answered = match select(call, Box::pin(tokio::time::sleep(Duration::from_millis(50)))).await {
-            Either::Left((result, _)) => result.is_ok(),
-            Either::Right(_) => false,
-        };
-        assert_eq!(answered, touches == 2);
+        let answer = sandbox.drive_until_blown(client.create_vpc().cidr_block("10.1.0.0/16").send()).await;
+        assert_eq!(answer.is_some_and(|answer| answer.is_ok()), touches == 2);
         assert_eq!(sandbox.status().total, total, "after {touches} touches");
         assert_eq!(fuse.touches(), (touches + 1).min(2));
     }
+}
+
+#[tokio::test]
+async fn the_same_calls_make_the_same_world() {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let sandbox = realistic();
+        let client = ec2(&sandbox, "us-west-2");
+        let took = sandbox.drive(run(&sandbox)).await;
+        let subnets = client.describe_subnets().send().await.unwrap().subnets.unwrap();
+        let ids: Vec<String> = subnets.into_iter().filter_map(|subnet| subnet.subnet_id).collect();
+        seen.push((took, ids, sandbox.status()));
+    }
+    assert_eq!(seen[0], seen[1]);
 }

@@ -58,7 +58,7 @@ pub(crate) fn furnish(region: &mut Region, mint: &Mint, now: Timestamp) {
         ingress: head("sgr"),
         egress: head("sgr"),
     };
-    let (acl, table) = (heads.acl.id.clone(), heads.table.id.clone());
+    let table = heads.table.id.clone();
     furnish_vpc(region, &vpc.id, &[IpNet::V4(block)], heads);
     region.route_tables.edit(&table, |table| {
         table.routes.push(Route { destination: anywhere(), target: RouteTarget::InternetGateway(gateway.id) });
@@ -66,8 +66,7 @@ pub(crate) fn furnish(region: &mut Region, mint: &Mint, now: Timestamp) {
     for (number, zone) in zones(&name).into_iter().enumerate() {
         let third = u8::try_from(number * 16).unwrap_or_default();
         let subnet = head("subnet");
-        let association = head("aclassoc").id;
-        region.network_acls.edit(&acl, |acl| acl.associations.insert(association, subnet.id.clone()));
+        let acl_association = head("aclassoc").id;
         region.subnets.insert(Subnet {
             head: subnet,
             vpc_id: vpc.id.clone(),
@@ -83,6 +82,7 @@ pub(crate) fn furnish(region: &mut Region, mint: &Mint, now: Timestamp) {
             hostname_type: "ip-name".to_owned(),
             dns_a: false,
             dns_aaaa: false,
+            acl_association,
         });
     }
 }
@@ -125,12 +125,7 @@ impl VpcParts {
 
 /// Puts the objects that a VPC is born with into its region.
 pub(crate) fn furnish_vpc(region: &mut Region, vpc_id: &str, blocks: &[IpNet], parts: VpcParts) {
-    region.network_acls.insert(NetworkAcl {
-        head: parts.acl,
-        vpc_id: vpc_id.to_owned(),
-        is_default: true,
-        associations: BTreeMap::new(),
-    });
+    region.network_acls.insert(NetworkAcl { head: parts.acl, vpc_id: vpc_id.to_owned(), is_default: true });
     region.route_tables.insert(RouteTable {
         head: parts.table,
         vpc_id: vpc_id.to_owned(),

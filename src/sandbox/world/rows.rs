@@ -148,6 +148,8 @@ pub(crate) struct Subnet {
     pub(crate) hostname_type: String,
     pub(crate) dns_a: bool,
     pub(crate) dns_aaaa: bool,
+    /// The id of its association with the VPC's default network ACL, the only one there is.
+    pub(crate) acl_association: String,
 }
 
 row!(Subnet, "subnet", |subnet| std::iter::once(subnet.vpc_id.clone())
@@ -371,14 +373,9 @@ pub(crate) struct NetworkAcl {
     pub(crate) head: Head,
     pub(crate) vpc_id: String,
     pub(crate) is_default: bool,
-    /// Subnets by association id.
-    pub(crate) associations: BTreeMap<String, String>,
 }
 
-row!(NetworkAcl, "network-acl", |acl| std::iter::once(&acl.vpc_id)
-    .chain(acl.associations.iter().flat_map(|(id, subnet)| [id, subnet]))
-    .cloned()
-    .collect());
+row!(NetworkAcl, "network-acl", |acl| vec![acl.vpc_id.clone()]);
 
 /// A set of DHCP options.
 #[derive(Debug, Clone, Serialize, Deserialize)]

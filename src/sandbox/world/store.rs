@@ -133,7 +133,9 @@ impl Store {
         let bytes = read(&path)?.unwrap_or_default();
         let (log_bytes, now) = load_log(&path, &bytes, &mut world, header.now)?;
         let mut log = options().create(true).truncate(false).open(&path).map_err(io_error("open", &path))?;
-        log.set_len(log_bytes).map_err(io_error("truncate", &path))?;
+        if log_bytes < bytes.len() as u64 {
+            log.set_len(log_bytes).map_err(io_error("truncate", &path))?;
+        }
         log.seek(SeekFrom::End(0)).map_err(io_error("seek in", &path))?;
         remove_stale(dir, header.generation)?;
         let generation = header.generation;

@@ -1,3 +1,5 @@
+//! The bytes of a state file: every cut, every flipped bit, and what a newer version wrote.
+
 use serde_json::json;
 
 use super::*;

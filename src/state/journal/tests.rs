@@ -1,3 +1,5 @@
+//! The fold: any prefix of a history is valid, and an entry folded twice is folded once.
+
 use proptest::prelude::*;
 
 use super::*;

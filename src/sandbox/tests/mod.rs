@@ -6,7 +6,9 @@ mod gateways;
 mod network;
 mod persistence;
 mod security_groups;
+mod serving;
 mod timing;
+mod whole_network;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
