@@ -24,6 +24,10 @@ const WIDTH: usize = 16;
 /// How often a read is repeated while the service does not answer properly.
 const TRIES: u32 = 5;
 
+/// When what state knows of is not there, it is looked for again after these delays: what was made just before is seen
+/// late, and an absence that is believed too soon is a second object. DOMAIN allows for lags of seconds.
+const SECOND_LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
 /// What a refresh found.
 #[derive(Debug, Default)]
 pub struct Refreshed {
@@ -34,6 +38,7 @@ pub struct Refreshed {
 }
 
 /// One request and whom it is for.
+#[derive(Clone)]
 enum Look<'a> {
     /// Objects of one kind and target, by id.
     Read { kind: &'static dyn DynKind, target: Target, who: Vec<(Address, RemoteId)> },
@@ -54,16 +59,29 @@ pub async fn refresh(
     sink: &mut dyn Sink,
 ) -> Refreshed {
     let mut refreshed = Refreshed::default();
-    let looks = looks(registry, state, declarations, &mut refreshed.observed);
+    let mut looks = looks(registry, state, declarations, &mut refreshed.observed);
     let resources = looks.iter().map(Look::len).sum();
     let started = clock.now();
     sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
-    let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
-    while let Some((requests, found)) = answers.next().await {
-        refreshed.requests += requests;
-        refreshed.observed.extend(found);
+    let mut delays = SECOND_LOOKS.into_iter();
+    loop {
+        let again = looks.clone();
+        let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
+        while let Some((requests, found)) = answers.next().await {
+            refreshed.requests += requests;
+            refreshed.observed.extend(found);
+        }
+        drop(answers);
+        let is_missing = |address: &Address| {
+            matches!(refreshed.observed.get(address), Some(Observation::Absent))
+                && (state.records.contains_key(address) || state.intents.contains_key(address))
+        };
+        looks = again.into_iter().filter_map(|look| look.only(&is_missing)).collect();
+        match delays.next() {
+            Some(delay) if !looks.is_empty() => clock.sleep(delay).await,
+            Some(_) | None => break,
+        }
     }
-    drop(answers);
     let at = clock.now();
     let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
     sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
@@ -145,6 +163,17 @@ impl<'a> Look<'a> {
         match self {
             Self::Read { who, .. } => who.len(),
             Self::Find { .. } => 1,
+        }
+    }
+
+    /// What is left of it for these addresses.
+    fn only(self, wanted: &dyn Fn(&Address) -> bool) -> Option<Self> {
+        match self {
+            Self::Read { kind, target, who } => {
+                let who: Vec<_> = who.into_iter().filter(|(address, _)| wanted(address)).collect();
+                if who.is_empty() { None } else { Some(Self::Read { kind, target, who }) }
+            }
+            Self::Find { ref address, .. } => wanted(address).then_some(self),
         }
     }
 

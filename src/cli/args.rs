@@ -23,6 +23,7 @@ pub struct Cli {
 /// What holds for every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Globals {
     /// Keep state, pending plans and the sandbox in this directory
     #[arg(long, global = true, value_name = "DIR", default_value = "state")]

@@ -42,7 +42,8 @@ fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
             let throttled = refused.err().code().is_some_and(|code| code.contains("Throttl"));
             status >= 500 || status == 429 || throttled
         }
-        _ => false,
+        // `SdkError` is non-exhaustive; what was never sent is wrong here and not there.
+        SdkError::ConstructionFailure(_) | _ => false,
     }
 }
 
@@ -56,13 +57,17 @@ where
         return format!("AWS does not say whose credentials these are: sts:GetCallerIdentity: {code}: {message}");
     }
     let mut cause = error.source();
-    let mut last = format!("{}", DisplayErrorContext(error));
+    let mut last = DisplayErrorContext(error).to_string();
     while let Some(next) = cause {
         last = next.to_string();
         cause = next.source();
     }
-    format!(
-        "AWS does not say whose credentials these are: sts:GetCallerIdentity: {last}; set `AWS_PROFILE` or log in, or \
-         give `--sandbox`"
-    )
+    let unreachable = matches!(error, SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout());
+    let way_out = if unreachable {
+        "is the network up, and `AWS_ENDPOINT_URL` right?"
+    } else {
+        "set `AWS_PROFILE` or log in, or give `--sandbox`"
+    };
+    let last = last.trim_end_matches('.');
+    format!("AWS does not say whose credentials these are: sts:GetCallerIdentity: {last}; {way_out}")
 }

@@ -113,12 +113,18 @@ fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    tracing::info!(?command);
+    if context.globals.sandbox || matches!(command, Command::Sandbox { .. }) {
+        // The first line, so that nobody takes what follows for AWS.
+        let directory = session::sandbox_directory(context);
+        context.streams.say(&format!("sandbox: a simulated cloud in `{}`, not AWS", directory.display()));
+    }
     match command {
         Command::Validate { topology } => look::validate(context, topology.as_deref()),
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, scope } => apply::apply(context, source.as_deref(), yes, &scope).await,
+        Command::Apply { source, yes, scope } => Box::pin(apply::apply(context, source.as_deref(), yes, &scope)).await,
         Command::Destroy { mesh, yes } => apply::destroy(context, mesh.as_deref(), yes).await,
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await

@@ -138,6 +138,7 @@ pub(super) async fn make(
         topology: declared.map(Source::digest),
         scope: &scope,
     });
+    tracing::info!(mesh = state.mesh, serial = state.serial, resources = state.records.len(), "planned");
     context.judge(&diagnostics, declared)?;
     let Some(mut plan) = plan else { return Err(Reported.into()) };
     if let Some(source) = declared {

@@ -70,7 +70,12 @@ fn time(report: &Report<'_>) -> String {
     if let Some(real) = report.real.filter(|_| report.sandbox) {
         let _ = write!(text, " ({} real)", duration(real.as_secs_f64()));
     }
-    if outcome.critical_seconds > 0.0 {
+    // Of the two bounds that no schedule can beat, the one that bound this run.
+    if outcome.limit_seconds > outcome.critical_seconds {
+        let times = outcome.seconds / outcome.limit_seconds;
+        let limit = duration(outcome.limit_seconds);
+        let _ = write!(text, ", {times:.2} x the {limit} that the request limits alone demand");
+    } else if outcome.critical_seconds > 0.0 {
         let times = outcome.seconds / outcome.critical_seconds;
         let _ = write!(text, ", {times:.2} x its critical path: {}", chain(&outcome.critical_path));
     }

@@ -40,6 +40,6 @@ pub(super) fn status(context: &Context, format: Listing) -> anyhow::Result<Exit>
 pub(super) fn reset(context: &Context) -> anyhow::Result<Exit> {
     let directory = sandbox_directory(context);
     Sandbox::reset(&directory).with_context(|| format!("could not empty the sandbox `{}`", directory.display()))?;
-    context.streams.say(&format!("sandbox: `{}` is empty", directory.display()));
+    context.streams.say("it is empty now");
     Ok(Exit::Done)
 }

@@ -23,7 +23,7 @@ use crate::state::{Caller, State};
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// EC2 answers within seconds; after this long the answer counts as lost, and the engine looks what happened.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// The region that is asked who the caller is, when nothing names another.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -37,7 +37,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to what the options name. Says so first, when it is the sandbox.
+    /// Connects to what the options name.
     pub(super) async fn open(context: &Context, region: Option<&str>) -> anyhow::Result<Self> {
         if context.globals.sandbox {
             let sandbox = open_sandbox(context)?;
@@ -93,7 +93,6 @@ pub(super) fn open_sandbox(context: &Context) -> anyhow::Result<Sandbox> {
         options.faults = parse_faults(faults)?;
     }
     let directory = sandbox_directory(context);
-    context.streams.say(&format!("sandbox: a simulated cloud in `{}`, not AWS", directory.display()));
     Sandbox::open(&directory, options).with_context(|| format!("could not open the sandbox `{}`", directory.display()))
 }
 

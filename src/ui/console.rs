@@ -102,6 +102,7 @@ impl Console {
 
 impl Sink for Console {
     fn emit(&mut self, event: &Stamped) {
+        tracing::debug!(at = %event.at, event = ?event.event);
         self.progress.observe(event);
         if self.form == Form::Json {
             // Nobody reading is no reason to stop a run: what happens is in the journal.

@@ -78,6 +78,12 @@ fn a_comment_for_a_pull_request_fits_a_screen_before_its_folds() {
     assert!(head.lines().count() <= 25 && head.starts_with("### sandbox: plan for mesh small"));
     assert!(folds.contains("</details>"));
     insta::assert_snapshot!(head);
+    place.write("two-network.toml", include_str!("../../topologies/two-network.toml"));
+    let ran = place.sandbox("plan two-network.toml --format markdown").succeeded();
+    let (head, folds) = ran.stdout.split_once("\n<details>").unwrap();
+    assert!(head.lines().count() <= 25, "{head}");
+    assert!(folds.contains("<b>network2</b>") && ran.stdout.encode_utf16().count() <= 65_536);
+    assert!(!ran.stdout.contains("Cut to fit"));
 }
 
 #[test]

@@ -128,3 +128,28 @@ fn what_is_forgotten_can_be_adopted_again() {
     assert_eq!(history.stdout.lines().filter(|line| line.ends_with("(present)")).count(), 1, "{}", history.all());
     place.run("state restore 1 --yes").succeeded();
 }
+
+#[test]
+fn drift_shows_what_somebody_else_changed_and_an_apply_puts_it_right() {
+    let place = Place::new("drift");
+    place.sandbox("apply small.toml --yes").succeeded();
+    place.write(
+        "faults.toml",
+        "[[rules]]\noperation = \"DescribeVpcs\"\nfault = \"modify\"\n\
+         resource = \"tag:meshplan:address=aws.vpc/network1\"\n[rules.call]\nAction = \"CreateTags\"\n\
+         \"ResourceId.1\" = \"{id}\"\n\"Tag.1.Key\" = \"Name\"\n\"Tag.1.Value\" = \"mine\"\n",
+    );
+    let ran = place.sandbox("drift --detailed-exitcode --sandbox-faults faults.toml");
+    assert_eq!(ran.code, Some(2), "{}", ran.all());
+    insta::assert_snapshot!(ran.all());
+    let mended = place.sandbox("apply small.toml --yes").succeeded();
+    assert!(mended.stdout.contains("Apply: 0 created, 1 updated"), "{}", mended.all());
+    assert_eq!(place.sandbox("drift --detailed-exitcode").code, Some(0));
+}
+
+#[test]
+fn the_log_is_off_unless_it_is_asked_for() {
+    let place = Place::new("log");
+    assert!(!place.run("validate small.toml").succeeded().stderr.contains("INFO"));
+    assert!(place.run("validate small.toml -v").succeeded().stderr.contains("INFO"));
+}

@@ -284,8 +284,13 @@ fn inline(text: &str) -> String {
             out.push_str(piece);
             continue;
         }
-        for c in piece.chars() {
+        let mut before = ' ';
+        let mut chars = piece.chars().peekable();
+        while let Some(c) = chars.next() {
+            let inside_a_word = before.is_alphanumeric() && chars.peek().is_some_and(|next| next.is_alphanumeric());
+            before = c;
             match c {
+                '_' if inside_a_word => out.push('_'),
                 '<' => out.push_str("&lt;"),
                 // Only at the start of a line it means something.
                 '>' if out.is_empty() => out.push_str("&gt;"),
