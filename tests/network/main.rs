@@ -6,3 +6,6 @@
 mod crashes;
 mod makespan;
 mod rig;
+#[path = "../support/stand_ins.rs"]
+mod stand_ins;
+mod wire;
