@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and tells its figures")]
 
+mod changes;
 mod crashes;
 mod makespan;
 mod rig;

@@ -239,7 +239,10 @@ impl Lowering<'_> {
         };
         set_target(&mut spec);
         let address = self.address("aws.route", &[part, name]);
-        self.declare(address.clone(), &spec, &[table, through], &[]);
+        // Before the VPC has an IPv6 block there is nothing to route.
+        let vpc = self.address("aws.vpc", &[]);
+        let block: &[&Address] = if matches!(destination, IpNet::V6(_)) { &[&vpc] } else { &[] };
+        self.declare(address.clone(), &spec, &[table, through], block);
         self.routes.entry(table.clone()).or_default().push(address);
     }
 
