@@ -17,11 +17,6 @@ pub(crate) fn overlap6(one: Ipv6Net, other: Ipv6Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-/// The same for either family.
-pub(crate) fn overlap_any(one: IpNet, other: IpNet) -> bool {
-    one.contains(&other) || other.contains(&one)
-}
-
 /// A free /56 for a VPC, from a /40 of 2600:1f00::/24 that is the region's own.
 pub(crate) fn amazon_ipv6(region: &Region, mint: &mut Mint) -> Ipv6Net {
     let site = number_of(&[b"ipv6", region.name.as_bytes()]) & 0xffff;
