@@ -101,7 +101,10 @@ fn pending(context: &Context) -> anyhow::Result<Plan> {
         ),
     };
     let Some(bytes) = store::read_plan(directory, mesh)? else { bail!("the pending plan of {mesh} is gone") };
-    parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the pending plan of {mesh} cannot be used"))
+    let path = directory.join(format!("{mesh}.plan.json"));
+    parse(&String::from_utf8_lossy(&bytes)).with_context(|| {
+        format!("the pending plan `{}` cannot be used: `meshplan plan TOPOLOGY` makes it anew", path.display())
+    })
 }
 
 /// Applies a plan that was made before.

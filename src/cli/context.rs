@@ -188,8 +188,8 @@ impl Context {
             return Ok(true);
         }
         if !self.streams.can_ask() {
-            bail!("nobody is there to approve: look at the plan, then run this again with `--yes`");
+            bail!("nobody is there to approve: `--yes` answers the question `{question}`");
         }
-        Ok(self.streams.ask(&format!("{question} Only `yes` is taken for a yes: "))?)
+        Ok(self.streams.ask(&format!("{question} Type `yes` to go on: "))?)
     }
 }

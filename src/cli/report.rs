@@ -76,6 +76,10 @@ fn time(report: &Report<'_>) -> String {
     if let Some(real) = report.real.filter(|_| report.sandbox) {
         let _ = write!(text, " ({} real)", duration(real.as_secs_f64()));
     }
+    if outcome.interrupted {
+        // How it compares with what it would have taken is not known.
+        return text;
+    }
     // Of the two bounds that no schedule can beat, the one that bound this run.
     if outcome.limit_seconds > outcome.critical_seconds {
         let times = outcome.seconds / outcome.limit_seconds;

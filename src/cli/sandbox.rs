@@ -9,6 +9,7 @@ use super::interrupt::Interrupts;
 use super::session::{open_sandbox, sandbox_directory};
 use super::{Exit, data};
 use crate::sandbox::Sandbox;
+use crate::state::Store;
 
 /// `sandbox serve`: until interrupted.
 pub(super) async fn serve(context: &Context, listen: &str) -> anyhow::Result<Exit> {
@@ -41,5 +42,10 @@ pub(super) fn reset(context: &Context) -> anyhow::Result<Exit> {
     let directory = sandbox_directory(context);
     Sandbox::reset(&directory).with_context(|| format!("could not empty the sandbox `{}`", directory.display()))?;
     context.streams.say("it is empty now");
+    let meshes = Store::list(&context.globals.state)?;
+    if !meshes.is_empty() {
+        let meshes = meshes.join(", ");
+        context.streams.say(&format!("note: state still knows of {meshes}: the next plan finds everything gone"));
+    }
     Ok(Exit::Done)
 }

@@ -233,7 +233,13 @@ fn restore(context: &Context, mesh: Option<&str>, serial: u64, yes: bool) -> any
     let mesh = context.mesh(mesh)?;
     let restored = store::snapshot(&context.globals.state, &mesh, serial)?;
     let resources = counted(restored.records.len(), "resource");
-    let question = format!("Make serial {serial} ({resources}) the present state of {mesh}?");
+    let present = context.existing_state(&mesh).map(|state| state.records).unwrap_or_default();
+    let dropped = present.keys().filter(|address| !restored.records.contains_key(*address)).count();
+    let loss = match dropped {
+        0 => String::new(),
+        n => format!(" {} of the present one is not in it and would be nobody's.", counted(n, "resource")),
+    };
+    let question = format!("Make serial {serial} ({resources}) the present state of {mesh}?{loss}");
     if !context.approve(&question, yes)? {
         context.streams.say("refused: nothing was changed");
         return Ok(Exit::Failed);

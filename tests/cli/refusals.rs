@@ -61,9 +61,8 @@ fn several_states_and_no_argument_is_an_error_that_lists_them() {
 fn nobody_to_ask_is_a_refusal() {
     let place = Place::new("nobody_to_ask");
     let ran = place.sandbox("apply small.toml").refused();
-    assert!(
-        ran.stderr.ends_with("error: nobody is there to approve: look at the plan, then run this again with `--yes`\n")
-    );
+    let refusal = "error: nobody is there to approve: `--yes` answers the question `Apply these changes?`\n";
+    assert!(ran.stderr.ends_with(refusal), "{}", ran.all());
     let list = place.run("state list").refused();
     assert!(list.stderr.contains("there is no state"), "nothing was made: {}", list.all());
 }

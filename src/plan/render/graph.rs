@@ -130,7 +130,8 @@ fn mermaid(drawing: &Drawing<'_>) -> String {
     for (part, nodes) in by_part(drawing) {
         let _ = writeln!(out, "  subgraph {}[\"{}\"]", mermaid_id(part), mermaid_text(part));
         for node in nodes {
-            let label = mermaid_text(&format!("{}{}", prefix(node.action), node.address));
+            // The sign comes last: a label that begins with one reads as a list to Mermaid.
+            let label = mermaid_text(format!("{} {}", node.address, prefix(node.action)).trim_end());
             let _ = writeln!(out, "    n{}[\"{label}\"]", ids[node.address]);
         }
         out.push_str("  end\n");

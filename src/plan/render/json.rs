@@ -19,6 +19,9 @@ pub enum PlanError {
         /// What is wrong there.
         error: String,
     },
+    /// It is nothing of the sort.
+    #[error("it {0}, and a saved plan is the JSON that `meshplan plan --out FILE` writes")]
+    NotAPlan(&'static str),
     /// It was written by another version.
     #[error(
         "the plan has format version {found}, and this version of meshplan reads {FORMAT_VERSION}; make it again with `meshplan plan`"
@@ -86,6 +89,13 @@ pub fn parse(text: &str) -> Result<Plan, PlanError> {
     #[derive(serde::Deserialize)]
     struct Head {
         format_version: u64,
+    }
+    if text.trim().is_empty() {
+        return Err(PlanError::NotAPlan("is empty"));
+    }
+    // A plan is JSON and a topology is TOML, which cannot begin with a brace.
+    if !text.trim_start().starts_with('{') {
+        return Err(PlanError::NotAPlan("is not JSON"));
     }
     // The version first: of a later format nothing else can be relied on.
     if let Ok(Head { format_version }) = serde_json::from_str::<Head>(text)

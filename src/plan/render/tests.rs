@@ -231,7 +231,8 @@ fn damaged_plans_are_refused_with_the_place() {
         (good.replace("\"digest\"", "\"other\""), "it is not as it was written"),
         (format!("{good}x"), "trailing"),
         (good[..good.len() / 2].to_owned(), "EOF"),
-        (String::new(), "EOF"),
+        (String::new(), "it is empty"),
+        ("schema = 1".to_owned(), "it is not JSON"),
     ];
     for (text, expected) in cases {
         let error = parse(&text).unwrap_err().to_string();
