@@ -1,0 +1,269 @@
+//! The real binary, killed by SIGKILL at random moments of sandbox applies, updates and destroys, and run again until
+//! there is nothing to do: nothing may be orphaned, nothing made twice.
+//!
+//! 40 kills, or as many as `MESHPLAN_STORM` says. The moments follow from a seed (`MESHPLAN_STORM_SEED`, printed), what
+//! the processes were doing then does not: it is the machine's own chance, which is the point.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and tells its figures; it starts real processes, in real time, as its \
+              environment asks"
+)]
+
+#[path = "../support/stand_ins.rs"]
+mod stand_ins;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use serde_json::Value;
+use stand_ins::Clients;
+
+/// The most rounds of apply that a crash may cost.
+const MOST_ROUNDS: usize = 3;
+
+/// Simulated seconds in a real one: an apply takes half a second, so that a kill finds it anywhere in its course.
+const SPEED: &str = "400";
+
+/// How many work side by side, each in a folder of its own.
+const WORKERS: u64 = 2;
+
+/// What is done to the mesh, over and over in this order.
+const STAGES: [Stage; 3] = [
+    Stage { name: "apply", run: "apply two-network.toml --yes", plan: "plan two-network.toml" },
+    Stage { name: "update", run: "apply changed.toml --yes", plan: "plan changed.toml" },
+    Stage { name: "destroy", run: "destroy mesh1 --yes", plan: "plan two-network.toml --destroy" },
+];
+
+#[derive(Clone, Copy)]
+struct Stage {
+    name: &'static str,
+    /// The command that is killed, and that mends it.
+    run: &'static str,
+    /// The command that says whether anything is left to do.
+    plan: &'static str,
+}
+
+/// What exists: in the sandbox by region and type, and the addresses in state.
+type Existing = (Value, Vec<String>);
+
+/// How an uninterrupted run of a stage goes.
+struct Reference {
+    took: Duration,
+    leaves: Existing,
+}
+
+/// What a worker has seen.
+#[derive(Default)]
+struct Tally {
+    kills: usize,
+    /// Kills of a run that was mending what an earlier kill left.
+    second_kills: usize,
+    /// Per stage: how many kills, and the sum of how many steps were journalled when they came.
+    by_stage: BTreeMap<&'static str, usize>,
+    /// How many recoveries took so many rounds.
+    rounds: BTreeMap<usize, usize>,
+    /// Runs that were over before their moment came.
+    misses: usize,
+}
+
+/// A directory with two topologies and the state and sandbox of one mesh.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(folder: &Path) -> Self {
+        let text = std::fs::read_to_string("topologies/two-network.toml").unwrap();
+        let changed = text
+            .replace("owner = \"platform\"", "owner = \"mesh\"")
+            .replace("nat        = \"single\"", "nat        = \"per-az\"");
+        assert_ne!(text, changed);
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("two-network.toml"), text).unwrap();
+        std::fs::write(folder.join("changed.toml"), changed).unwrap();
+        Self(folder.to_owned())
+    }
+
+    fn start(&self, line: &str) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_meshplan"))
+            .args(line.split(' '))
+            .args(["--sandbox", "--sandbox-speed", SPEED])
+            .current_dir(&self.0)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.start(line).wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to succeed, and answers what it printed.
+    fn told(&self, line: &str) -> String {
+        let output = self.run(line);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "meshplan {line}: {}\n{out}\n{err}", output.status);
+        out.into_owned()
+    }
+
+    fn existing(&self) -> Existing {
+        let status: Value = serde_json::from_str(&self.told("sandbox status --format json")).unwrap();
+        let records: Value = serde_json::from_str(&self.told("state list --format json")).unwrap();
+        let records = records.as_array().unwrap().iter();
+        (status["regions"].clone(), records.map(|record| record["address"].as_str().unwrap().to_owned()).collect())
+    }
+
+    /// Starts a stage and kills it after `moment`. Answers whether it was still running then.
+    fn kill(&self, stage: Stage, moment: Duration) -> bool {
+        let mut child = self.start(stage.run);
+        std::thread::sleep(moment);
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{} was not even killed: {status}", stage.name);
+            return false;
+        }
+        child.kill().unwrap();
+        // It may have come to its end by itself in between.
+        child.wait().unwrap().code().is_none()
+    }
+
+    /// Runs a stage to its end until its plan is empty. Answers how many rounds that took.
+    fn converge(&self, stage: Stage) -> usize {
+        for round in 1..=MOST_ROUNDS {
+            self.told(stage.run);
+            let plan = self.run(&format!("{} --detailed-exitcode", stage.plan));
+            match plan.status.code() {
+                Some(0) => return round,
+                Some(2) => println!("{}: round {round} left: {}", stage.name, String::from_utf8_lossy(&plan.stdout)),
+                code => panic!("{}: {code:?}: {}", stage.plan, String::from_utf8_lossy(&plan.stderr)),
+            }
+        }
+        panic!("{}: not converged after {MOST_ROUNDS} rounds", stage.name)
+    }
+}
+
+/// Goes through the stages without harm.
+fn references(place: &Place) -> Vec<Reference> {
+    STAGES
+        .iter()
+        .map(|stage| {
+            let started = Instant::now();
+            place.told(stage.run);
+            let took = started.elapsed();
+            assert_eq!(place.converge(*stage), 1, "{}: nothing is left to do", stage.name);
+            Reference { took, leaves: place.existing() }
+        })
+        .collect()
+}
+
+/// Goes through the stages, killing each, until there were enough kills.
+fn storm(place: &Place, references: &[Reference], kills: usize, mut rng: Rng) -> Tally {
+    let mut tally = Tally::default();
+    while tally.kills < kills {
+        for (stage, reference) in STAGES.iter().zip(references) {
+            let moment = |rng: &mut Rng| reference.took.mul_f64(rng.f64());
+            let hit = place.kill(*stage, moment(&mut rng));
+            if hit {
+                tally.kills += 1;
+                *tally.by_stage.entry(stage.name).or_default() += 1;
+                // Every fourth time the run that mends it does not get far either.
+                if rng.u8(0..4) == 0 && place.kill(*stage, moment(&mut rng)) {
+                    tally.kills += 1;
+                    tally.second_kills += 1;
+                    *tally.by_stage.entry(stage.name).or_default() += 1;
+                }
+            } else {
+                tally.misses += 1;
+            }
+            let rounds = place.converge(*stage);
+            if hit {
+                *tally.rounds.entry(rounds).or_default() += 1;
+            }
+            let what = format!("{} after kill {}: orphans, duplicates, or something missing", stage.name, tally.kills);
+            assert_eq!(place.existing(), reference.leaves, "{what}");
+        }
+    }
+    tally
+}
+
+/// Serves a place's sandbox, and counts what is in it by boto3.
+fn counted_from_outside(place: &Place, clients: &Clients) -> Value {
+    let mut server = place.start("sandbox serve --listen 127.0.0.1:0");
+    let mut endpoint = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
+    let counted = clients.python(endpoint.trim(), include_str!("../support/count.py"), &[]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    serde_json::from_str(&counted.unwrap().stdout().unwrap()).unwrap()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() {
+    let kills = usize::try_from(number("MESHPLAN_STORM").unwrap_or(40)).unwrap();
+    let seed = number("MESHPLAN_STORM_SEED").unwrap_or(20_260_101);
+    let folder = tempfile::tempdir().unwrap();
+    let calm = Place::new(&folder.path().join("calm"));
+    let references = references(&calm);
+    let took: Vec<String> =
+        STAGES.iter().zip(&references).map(|(stage, it)| format!("{} {:?}", stage.name, it.took)).collect();
+    println!("seed {seed}; undisturbed: {}", took.join(", "));
+
+    let each = kills.div_ceil(usize::try_from(WORKERS).unwrap());
+    let places: Vec<Place> =
+        (0..WORKERS).map(|worker| Place::new(&folder.path().join(format!("storm-{worker}")))).collect();
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let references = &references;
+        let workers: Vec<_> = (0..)
+            .zip(&places)
+            .map(|(worker, place)| scope.spawn(move || storm(place, references, each, Rng::with_seed(seed + worker))))
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+
+    let mut total = Tally::default();
+    for tally in tallies {
+        total.kills += tally.kills;
+        total.second_kills += tally.second_kills;
+        total.misses += tally.misses;
+        for (stage, kills) in tally.by_stage {
+            *total.by_stage.entry(stage).or_default() += kills;
+        }
+        for (rounds, times) in tally.rounds {
+            *total.rounds.entry(rounds).or_default() += times;
+        }
+    }
+    println!(
+        "{} kills {:?}, {} of them of a run that was mending; {} runs were over before; 0 orphans, 0 duplicates; \
+         recoveries by rounds: {:?}",
+        total.kills, total.by_stage, total.second_kills, total.misses, total.rounds
+    );
+    assert!(total.second_kills > 0, "no recovery was killed");
+
+    // Once more from outside, by a client of another language, where there is one.
+    match Clients::find() {
+        Err(trouble) => trouble.skip_or_fail(),
+        Ok(clients) => {
+            let place = &places[0];
+            while !place.kill(STAGES[0], references[0].took / 2) {
+                place.converge(STAGES[2]);
+            }
+            place.converge(STAGES[0]);
+            calm.told(STAGES[0].run);
+            let counted = counted_from_outside(place, &clients);
+            assert_eq!(counted, counted_from_outside(&calm, &clients));
+            assert_eq!(counted["aws.vpc"], 2);
+        }
+    }
+}
