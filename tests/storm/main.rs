@@ -1,6 +1,9 @@
 //! The real binary, killed by SIGKILL at random moments of sandbox applies, updates and destroys, and run again until
 //! there is nothing to do: nothing may be orphaned, nothing made twice.
 //!
+//! Half of it happens in a cloud that also throttles, fails and loses answers, so that kills find the engine looking for
+//! what a lost answer made.
+//!
 //! 40 kills, or as many as `MESHPLAN_STORM` says. The moments follow from a seed (`MESHPLAN_STORM_SEED`, printed), what
 //! the processes were doing then does not: it is the machine's own chance, which is the point.
 
@@ -16,9 +19,10 @@
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,8 +36,8 @@ const MOST_ROUNDS: usize = 3;
 /// Simulated seconds in a real one: an apply takes half a second, so that a kill finds it anywhere in its course.
 const SPEED: &str = "400";
 
-/// How many work side by side, each in a folder of its own.
-const WORKERS: u64 = 2;
+/// What goes wrong in the cloud of each worker; they work side by side, each in a folder of its own.
+const FAULTS: [Option<&str>; 2] = [None, Some("rate=0.05")];
 
 /// What is done to the mesh, over and over in this order.
 const STAGES: [Stage; 3] = [
@@ -66,7 +70,7 @@ struct Tally {
     kills: usize,
     /// Kills of a run that was mending what an earlier kill left.
     second_kills: usize,
-    /// Per stage: how many kills, and the sum of how many steps were journalled when they came.
+    /// How many kills each stage suffered.
     by_stage: BTreeMap<&'static str, usize>,
     /// How many recoveries took so many rounds.
     rounds: BTreeMap<usize, usize>,
@@ -75,26 +79,35 @@ struct Tally {
 }
 
 /// A directory with two topologies and the state and sandbox of one mesh.
-struct Place(PathBuf);
+struct Place {
+    folder: PathBuf,
+    faults: Option<&'static str>,
+    /// How many processes were started: each has other faults.
+    started: Cell<u64>,
+}
 
 impl Place {
-    fn new(folder: &Path) -> Self {
+    fn new(folder: PathBuf, faults: Option<&'static str>) -> Self {
         let text = std::fs::read_to_string("topologies/two-network.toml").unwrap();
         let changed = text
             .replace("owner = \"platform\"", "owner = \"mesh\"")
             .replace("nat        = \"single\"", "nat        = \"per-az\"");
         assert_ne!(text, changed);
-        std::fs::create_dir(folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("two-network.toml"), text).unwrap();
         std::fs::write(folder.join("changed.toml"), changed).unwrap();
-        Self(folder.to_owned())
+        Self { folder, faults, started: Cell::new(0) }
     }
 
     fn start(&self, line: &str) -> Child {
+        self.started.set(self.started.get() + 1);
+        let faults = self.faults.map(|faults| format!("seed={},{faults}", self.started.get()));
+        let faults = faults.iter().flat_map(|faults| ["--sandbox-faults", faults]);
         Command::new(env!("CARGO_BIN_EXE_meshplan"))
             .args(line.split(' '))
             .args(["--sandbox", "--sandbox-speed", SPEED])
-            .current_dir(&self.0)
+            .args(faults)
+            .current_dir(&self.folder)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -214,21 +227,18 @@ fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() 
     let kills = usize::try_from(number("MESHPLAN_STORM").unwrap_or(40)).unwrap();
     let seed = number("MESHPLAN_STORM_SEED").unwrap_or(20_260_101);
     let folder = tempfile::tempdir().unwrap();
-    let calm = Place::new(&folder.path().join("calm"));
+    let calm = Place::new(folder.path().join("calm"), None);
     let references = references(&calm);
     let took: Vec<String> =
         STAGES.iter().zip(&references).map(|(stage, it)| format!("{} {:?}", stage.name, it.took)).collect();
     println!("seed {seed}; undisturbed: {}", took.join(", "));
 
-    let each = kills.div_ceil(usize::try_from(WORKERS).unwrap());
-    let places: Vec<Place> =
-        (0..WORKERS).map(|worker| Place::new(&folder.path().join(format!("storm-{worker}")))).collect();
+    let each = kills.div_ceil(FAULTS.len());
+    let place = |worker: usize| Place::new(folder.path().join(format!("storm-{worker}")), FAULTS[worker]);
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
-        let references = &references;
-        let workers: Vec<_> = (0..)
-            .zip(&places)
-            .map(|(worker, place)| scope.spawn(move || storm(place, references, each, Rng::with_seed(seed + worker))))
-            .collect();
+        let (references, place) = (&references, &place);
+        let storm = |worker: usize| storm(&place(worker), references, each, Rng::with_seed(seed + worker as u64));
+        let workers: Vec<_> = (0..FAULTS.len()).map(|worker| scope.spawn(move || storm(worker))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
 
@@ -255,13 +265,13 @@ fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() 
     match Clients::find() {
         Err(trouble) => trouble.skip_or_fail(),
         Ok(clients) => {
-            let place = &places[0];
+            let place = Place::new(folder.path().join("seen"), None);
             while !place.kill(STAGES[0], references[0].took / 2) {
                 place.converge(STAGES[2]);
             }
             place.converge(STAGES[0]);
             calm.told(STAGES[0].run);
-            let counted = counted_from_outside(place, &clients);
+            let counted = counted_from_outside(&place, &clients);
             assert_eq!(counted, counted_from_outside(&calm, &clients));
             assert_eq!(counted["aws.vpc"], 2);
         }
