@@ -1,0 +1,76 @@
+//! The README's console blocks are what the program really prints: each is run again, and compared.
+//!
+//! A line that begins with `$ ` is a command; what follows, up to the next or the end of the block, is what it wrote, on
+//! both streams. `MESHPLAN_UPDATE_README=1` writes the README anew.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+/// A fence's opening line: only these blocks are run.
+const FENCE: &str = "```console";
+
+/// Runs one command line as a person would: in a shell, with `meshplan` on the path, and both streams in one.
+fn run(command: &str, folder: &Path) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_meshplan"));
+    let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1; {command}")])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("COLUMNS", "120")
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The README with the output of each of its commands as it is now.
+fn rerun(readme: &str, folder: &Path) -> (String, usize) {
+    let mut text = String::new();
+    let mut commands = 0;
+    let mut in_block = false;
+    for line in readme.lines() {
+        if in_block && !line.starts_with("```") {
+            let Some(command) = line.strip_prefix("$ ") else { continue };
+            commands += 1;
+            text.push_str(line);
+            text.push('\n');
+            text.push_str(&run(command, folder));
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            continue;
+        }
+        in_block = line == FENCE;
+        text.push_str(line);
+        text.push('\n');
+    }
+    (text, commands)
+}
+
+#[test]
+fn the_transcripts_are_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root.join("topologies"), folder.path().join("topologies")).unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (now, commands) = rerun(&readme, folder.path());
+    assert!(commands >= 5, "the README shows plan, apply, a second plan, a pull request's comment and destroy");
+    if std::env::var_os("MESHPLAN_UPDATE_README").is_some() {
+        std::fs::copy(
+            {
+                let new = folder.path().join("README.md");
+                std::io::Write::write_all(&mut std::fs::File::create(&new).unwrap(), now.as_bytes()).unwrap();
+                new
+            },
+            root.join("README.md"),
+        )
+        .unwrap();
+        return;
+    }
+    let difference = similar::TextDiff::from_lines(readme.as_str(), now.as_str());
+    assert!(readme == now, "{}", difference.unified_diff().header("README.md", "what is printed"));
+}
