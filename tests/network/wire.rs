@@ -10,6 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::types::{NatGatewayState, RouteOrigin};
+use fastrand::Rng;
 use jiff::Timestamp;
 use meshplan::compile::Declaration;
 use meshplan::model::fuse::Fuse;
@@ -17,6 +18,7 @@ use meshplan::plan::Scope;
 use meshplan::resource::Cloud;
 use meshplan::sandbox::{Flowing, SimClock, Speed};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::rig::{Process, declarations, run, topology};
 use crate::stand_ins::{Clients, Microburst, Moto, Trouble, stand_in};
@@ -31,6 +33,9 @@ const TIMES: f64 = 100.0;
 
 /// How many rounds of plan and apply a run may need.
 const MOST_ROUNDS: u32 = 3;
+
+/// How many lives are lived with each of their three parts stopped once.
+const LIVES_WITH_STOPS: u32 = 8;
 
 /// The least network in which everything occurs that a network has.
 const SMALL: &str = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n[tags]\nowner = \"platform\"\n\
@@ -56,7 +61,9 @@ fn sdk_config(endpoint: &str) -> SdkConfig {
 /// A mesh whose cloud is an endpoint.
 struct OnWire {
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
+    endpoint: String,
+    clock: SimClock,
     /// The clock follows real time while this lives.
     _flowing: Flowing,
 }
@@ -66,9 +73,21 @@ impl OnWire {
         let folder = tempfile::tempdir().unwrap();
         let clock = SimClock::new(Timestamp::UNIX_EPOCH, Speed::Times(TIMES), Fuse::never());
         let flowing = clock.flow();
+        let process = Self::process(&folder, endpoint, &clock);
+        Self { process, folder, endpoint: endpoint.to_owned(), clock, _flowing: flowing }
+    }
+
+    fn process(folder: &TempDir, endpoint: &str, clock: &SimClock) -> Process {
         let cloud = Cloud::new(sdk_config(endpoint));
-        let process = Process::start(folder.path(), cloud, Arc::new(clock), Fuse::never());
-        Self { process, _folder: folder, _flowing: flowing }
+        Process::start(folder.path(), cloud, Arc::new(clock.clone()), Fuse::never())
+    }
+
+    /// The process is gone with all that it had in memory, and another is started.
+    fn restart(self) -> Self {
+        let Self { process, folder, endpoint, clock, _flowing } = self;
+        drop(process);
+        let process = Self::process(&folder, &endpoint, &clock);
+        Self { process, folder, endpoint, clock, _flowing }
     }
 
     /// Plans and applies until there is nothing to do. Answers how many rounds that took; one in which
@@ -118,12 +137,16 @@ impl Life {
         Self { born: declarations(text), changed: declarations(&changed) }
     }
 
+    /// What is declared in each of its parts.
+    fn parts(&self) -> [(&'static str, &[Declaration]); 3] {
+        [("apply", &self.born), ("update", &self.changed), ("destroy", &[])]
+    }
+
     /// Lives it through `endpoint`, counting at `moto` after each part. Answers the most rounds that a part needed.
     async fn live(&self, endpoint: &str, moto: &Moto, what: &str) -> u32 {
         let mut mesh = OnWire::start(endpoint);
-        let nothing = Vec::new();
         let mut most = 0;
-        for (part, declared) in [("apply", &self.born), ("update", &self.changed), ("destroy", &nothing)] {
+        for (part, declared) in self.parts() {
             let what = format!("{what}, {part}");
             most = most.max(mesh.converge(declared, &what).await);
             assert_eq!(counted(moto).await, declared_counts(declared), "{what}: something is left over or is double");
@@ -197,12 +220,42 @@ fn two_networks_live_and_die_on_moto() {
     let clients = stand_in!(Clients::find());
     let life = Life::of(&topology("two-network.toml"));
     let mut mesh = OnWire::start(&moto.endpoint());
-    let nothing = Vec::new();
-    for (part, declared) in [("apply", &life.born), ("update", &life.changed), ("destroy", &nothing)] {
+    for (part, declared) in life.parts() {
         assert_eq!(run(mesh.converge(declared, part)), 1, "{part}: once is enough where nothing goes wrong");
         assert_eq!(counted_by_boto3(&clients, &moto), declared_counts(declared), "{part}");
         assert_eq!(run(counted(&moto)), declared_counts(declared), "{part}: both counts agree");
     }
+}
+
+#[test]
+fn stopped_at_random_moments_it_converges_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let life = Life::of(SMALL);
+    let mut mesh = OnWire::start(&moto.endpoint());
+    let mut took = Vec::new();
+    for (part, declared) in life.parts() {
+        let started = Instant::now();
+        assert_eq!(run(mesh.converge(declared, part)), 1, "{part}");
+        took.push(started.elapsed());
+    }
+    let mut rng = Rng::with_seed(20_260_101);
+    let (mut stops, mut worst) = (0, 0);
+    for _ in 0..LIVES_WITH_STOPS {
+        for ((part, declared), took) in life.parts().into_iter().zip(&took) {
+            let moment = took.mul_f64(rng.f64());
+            // What is in flight when the runtime goes is cut on this side, and done or not on the other.
+            let stopped = run(async { tokio::time::timeout(moment, mesh.process.apply(declared)).await }).is_err();
+            stops += u32::from(stopped);
+            mesh = mesh.restart();
+            // A request that is still at work over there has had its effect once these later ones are answered.
+            run(counted(&moto));
+            let what = format!("{part}, stopped after {moment:?}");
+            worst = worst.max(run(mesh.converge(declared, &what)));
+            assert_eq!(run(counted(&moto)), declared_counts(declared), "{what}: something is left over or is double");
+        }
+    }
+    println!("{stops} stops: 0 orphans, 0 duplicates, at most {worst} rounds");
+    assert!(stops > LIVES_WITH_STOPS, "hardly any run was stopped");
 }
 
 /// The faults that were injected, as pairs of operation and how often.
