@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
-use stand_ins::Clients;
+use stand_ins::{Clients, Moto, stand_in};
 
 /// The most rounds of apply that a crash may cost.
 const MOST_ROUNDS: usize = 3;
@@ -38,6 +38,9 @@ const SPEED: &str = "400";
 
 /// What goes wrong in the cloud of each worker; they work side by side, each in a folder of its own.
 const FAULTS: [Option<&str>; 2] = [None, Some("rate=0.05")];
+
+/// Counts what exists, by boto3.
+const COUNT: &str = include_str!("../support/count.py");
 
 /// What is done to the mesh, over and over in this order.
 const STAGES: [Stage; 3] = [
@@ -78,16 +81,24 @@ struct Tally {
     misses: usize,
 }
 
-/// A directory with two topologies and the state and sandbox of one mesh.
+/// What a mesh is built in.
+enum Cloud {
+    /// The sandbox in the place's own folder, with these faults.
+    Sandbox(Option<&'static str>),
+    /// Whatever answers at this address.
+    Endpoint(String),
+}
+
+/// A directory with two topologies and the state (and sandbox) of one mesh.
 struct Place {
     folder: PathBuf,
-    faults: Option<&'static str>,
+    cloud: Cloud,
     /// How many processes were started: each has other faults.
     started: Cell<u64>,
 }
 
 impl Place {
-    fn new(folder: PathBuf, faults: Option<&'static str>) -> Self {
+    fn new(folder: PathBuf, cloud: Cloud) -> Self {
         let text = std::fs::read_to_string("topologies/two-network.toml").unwrap();
         let changed = text
             .replace("owner = \"platform\"", "owner = \"mesh\"")
@@ -96,24 +107,25 @@ impl Place {
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("two-network.toml"), text).unwrap();
         std::fs::write(folder.join("changed.toml"), changed).unwrap();
-        Self { folder, faults, started: Cell::new(0) }
+        Self { folder, cloud, started: Cell::new(0) }
     }
 
     fn start(&self, line: &str) -> Child {
         self.started.set(self.started.get() + 1);
-        let faults = self.faults.map(|faults| format!("seed={},{faults}", self.started.get()));
-        let faults = faults.iter().flat_map(|faults| ["--sandbox-faults", faults]);
-        Command::new(env!("CARGO_BIN_EXE_meshplan"))
-            .args(line.split(' '))
-            .args(["--sandbox", "--sandbox-speed", SPEED])
-            .args(faults)
-            .current_dir(&self.folder)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshplan"));
+        command.args(line.split(' ')).current_dir(&self.folder).env_clear();
+        match &self.cloud {
+            Cloud::Sandbox(faults) => {
+                command.args(["--sandbox", "--sandbox-speed", SPEED]);
+                let faults = faults.map(|faults| format!("seed={},{faults}", self.started.get()));
+                command.args(faults.iter().flat_map(|faults| ["--sandbox-faults", faults]));
+            }
+            Cloud::Endpoint(endpoint) => {
+                command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", "us-west-2");
+                command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     fn run(&self, line: &str) -> Output {
@@ -212,7 +224,7 @@ fn counted_from_outside(place: &Place, clients: &Clients) -> Value {
     let mut server = place.start("sandbox serve --listen 127.0.0.1:0");
     let mut endpoint = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
-    let counted = clients.python(endpoint.trim(), include_str!("../support/count.py"), &[]);
+    let counted = clients.python(endpoint.trim(), COUNT, &[]);
     server.kill().unwrap();
     server.wait().unwrap();
     serde_json::from_str(&counted.unwrap().stdout().unwrap()).unwrap()
@@ -227,14 +239,15 @@ fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() 
     let kills = usize::try_from(number("MESHPLAN_STORM").unwrap_or(40)).unwrap();
     let seed = number("MESHPLAN_STORM_SEED").unwrap_or(20_260_101);
     let folder = tempfile::tempdir().unwrap();
-    let calm = Place::new(folder.path().join("calm"), None);
+    let calm = Place::new(folder.path().join("calm"), Cloud::Sandbox(None));
     let references = references(&calm);
     let took: Vec<String> =
         STAGES.iter().zip(&references).map(|(stage, it)| format!("{} {:?}", stage.name, it.took)).collect();
     println!("seed {seed}; undisturbed: {}", took.join(", "));
 
     let each = kills.div_ceil(FAULTS.len());
-    let place = |worker: usize| Place::new(folder.path().join(format!("storm-{worker}")), FAULTS[worker]);
+    let place =
+        |worker: usize| Place::new(folder.path().join(format!("storm-{worker}")), Cloud::Sandbox(FAULTS[worker]));
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let (references, place) = (&references, &place);
         let storm = |worker: usize| storm(&place(worker), references, each, Rng::with_seed(seed + worker as u64));
@@ -265,7 +278,7 @@ fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() 
     match Clients::find() {
         Err(trouble) => trouble.skip_or_fail(),
         Ok(clients) => {
-            let place = Place::new(folder.path().join("seen"), None);
+            let place = Place::new(folder.path().join("seen"), Cloud::Sandbox(None));
             while !place.kill(STAGES[0], references[0].took / 2) {
                 place.converge(STAGES[2]);
             }
@@ -276,4 +289,29 @@ fn killed_at_any_moment_it_converges_with_nothing_orphaned_and_nothing_double() 
             assert_eq!(counted["aws.vpc"], 2);
         }
     }
+}
+
+#[test]
+fn the_same_binary_does_it_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let clients = stand_in!(Clients::find());
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new(folder.path().join("moto"), Cloud::Endpoint(moto.endpoint()));
+    let counted = || -> Value {
+        let told = clients.python(&moto.endpoint(), COUNT, &[]).unwrap();
+        serde_json::from_str(&told.stdout().unwrap()).unwrap()
+    };
+    let [apply, update, destroy] = STAGES;
+    assert_eq!(place.converge(apply), 1);
+    let built = counted();
+    assert_eq!(
+        (&built["aws.vpc"], &built["aws.subnet"], &built["aws.nat_gateway"]),
+        (&2.into(), &12.into(), &2.into())
+    );
+    assert_eq!(place.converge(update), 1);
+    assert_eq!(counted()["aws.nat_gateway"], 4, "network1 has one in each zone now");
+    // Deletes promise nothing that would have to be looked for, so that this costs no real minute.
+    let killed = place.kill(destroy, Duration::from_millis(600));
+    assert_eq!(place.converge(destroy), 1, "killed: {killed}");
+    assert_eq!(counted(), serde_json::json!({}));
 }
