@@ -239,7 +239,7 @@ async fn patiently<'a, T>(
         *requests += 1;
         match read().await {
             Err(error) if is_passing(error.class) => {
-                clock.sleep(delay.max(error.retry_after.unwrap_or_default())).await;
+                clock.sleep(delay.max(error.asked_delay().unwrap_or_default())).await;
             }
             answer => return answer,
         }

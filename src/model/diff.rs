@@ -209,6 +209,11 @@ impl Differ<'_> {
         self.compare_leaf(desired, prior, observed);
     }
 
+    /// A value as it may be shown: sensitive fields inside it masked.
+    fn masked(&self, value: &Value) -> Value {
+        mask_below(value, self.rules, self.salt, &mut self.path.clone())
+    }
+
     fn compare_leaf(&mut self, desired: Option<&Value>, prior: Option<&Value>, observed: Option<&Value>) {
         let observed = if self.has(FieldTrait::WriteOnly) { prior } else { observed };
         let unordered = self.has(FieldTrait::Unordered);
@@ -227,8 +232,8 @@ impl Differ<'_> {
         };
         self.changes.push(FieldChange {
             path: self.path.iter().cloned().collect(),
-            before: observed.cloned(),
-            after: desired.cloned(),
+            before: observed.map(|value| self.masked(value)),
+            after: desired.map(|value| self.masked(value)),
             impact: if replaces { Impact::Replace } else { Impact::Update },
             cause: if unchanged_declaration { Cause::Drifted } else { Cause::Changed },
         });

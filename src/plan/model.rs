@@ -114,9 +114,15 @@ pub struct Change {
     /// What it shall be; `None` when it is deleted or forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
-    /// What depends on it according to state: for the blast radius and the order of deletion.
+    /// What it stands on according to state: for the blast radius and the order of deletion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Address>,
+    /// Whether this update takes away what others may still use: what stands on it changes first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_away: bool,
+    /// What an update waits for beyond what it refers to, if that is made or changed in the same run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub update_after: Vec<Address>,
 }
 
 /// What a resource shall be.
@@ -223,6 +229,12 @@ pub enum Reason {
     BroughtAlong,
     /// A replacement left it behind.
     Deposed,
+    /// The operator asked for its replacement by name.
+    Requested,
+    /// Everything goes.
+    Destroyed,
+    /// It lives in another region than it is declared in.
+    Elsewhere(String),
 }
 
 impl fmt::Display for Reason {
@@ -245,6 +257,9 @@ impl fmt::Display for Reason {
             Self::NotDeclared => f.write_str("not declared"),
             Self::BroughtAlong => f.write_str("it exists already and is only looked up"),
             Self::Deposed => f.write_str("a replacement left it behind"),
+            Self::Requested => f.write_str("asked for by `--replace`"),
+            Self::Destroyed => f.write_str("everything goes"),
+            Self::Elsewhere(place) => write!(f, "it lives in {place} and cannot move"),
         }
     }
 }

@@ -70,6 +70,7 @@ fn declarations() -> Vec<Declaration> {
         spec: Document::empty(),
         references: references.iter().map(|address| address.parse().unwrap()).collect(),
         depends_on: Vec::new(),
+        update_after: Vec::new(),
         notes: notes.iter().map(ToString::to_string).collect(),
         origin: AttrPath::keys(&["networks", "network1"]),
         protected: false,
