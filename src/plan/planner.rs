@@ -219,12 +219,16 @@ impl Planner<'_> {
             offline: inputs.observed.is_none(),
             topology: inputs.topology,
             source: None,
+            region: None,
+            account: None,
+            basis: BTreeMap::new(),
             summary,
             changes: self.changes,
             steps,
             estimate,
             notes,
             bookkeeping: self.bookkeeping,
+            digest: None,
         };
         Planned { plan: Some(plan), diagnostics: self.diagnostics }
     }
