@@ -85,10 +85,9 @@ impl OnWire {
 
     /// The process is gone with all that it had in memory, and another is started.
     fn restart(self) -> Self {
-        let Self { process, folder, endpoint, clock, _flowing } = self;
-        drop(process);
-        let process = Self::process(&folder, &endpoint, &clock);
-        Self { process, folder, endpoint, clock, _flowing }
+        drop(self.process);
+        let process = Self::process(&self.folder, &self.endpoint, &self.clock);
+        Self { process, ..self }
     }
 
     /// Plans and applies until there is nothing to do. Answers how many rounds that took; one in which
