@@ -246,14 +246,17 @@ impl<'a> Engine<'a> {
             (Some((_, spec)), StepKind::Create) => token(&state.lineage, address, generation, spec),
             (Some(_) | None, _) => String::new(),
         };
-        Ok(Beginning { change, step: kind, kind: dyn_kind, now: self.clock.now(), state, desired, token })
+        let stirred = change.requirements.iter().any(|requirement| {
+            plan.change(requirement).is_some_and(|other| matches!(other.action, Action::Replace | Action::Delete))
+        });
+        Ok(Beginning { stirred, change, step: kind, kind: dyn_kind, now: self.clock.now(), state, desired, token })
     }
 
     pub(super) fn answered(&mut self, step: usize, answer: Answer) {
         let now = self.clock.now();
         if let (Some(task), Some((verb, error))) = (self.tasks.get(&step), throttled(&answer)) {
             let key = key(task, verb);
-            self.budgets.throttled(&key, now, error.retry_after);
+            self.budgets.throttled(&key, now, error.asked_delay());
         }
         let Some(task) = self.tasks.get_mut(&step) else { return };
         let turn = task.advance(answer, now);

@@ -101,13 +101,19 @@ impl Queue {
     /// A step failed: exactly what follows it, at any distance, is skipped. Answers those, by index.
     pub fn fail(&mut self, index: usize) -> Vec<usize> {
         self.leave(index, Standing::Failed);
-        let reached = self.dag.reachable([index], crate::model::graph::Reach::Followers);
-        let skipped: Vec<usize> = (0..self.standing.len())
-            .filter(|n| *n != index && reached[*n] && self.standing[*n] == Standing::Blocked)
-            .collect();
-        for &n in &skipped {
-            self.standing[n] = Standing::Skipped(index);
+        let mut skipped = Vec::new();
+        let mut stack = vec![index];
+        // Only through what was still blocked: what was skipped before is not walked again.
+        while let Some(step) = stack.pop() {
+            for next in self.dag.after(step) {
+                if self.standing[next] == Standing::Blocked {
+                    self.standing[next] = Standing::Skipped(index);
+                    skipped.push(next);
+                    stack.push(next);
+                }
+            }
         }
+        skipped.sort_unstable();
         skipped
     }
 

@@ -122,7 +122,7 @@ impl<'a> Engine<'a> {
     /// One request that is not a read.
     fn call(&mut self, step: usize) {
         let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.remove(&step)) else { return };
-        let (kind, cloud, target, owner) = (task.kind, self.cloud, task.change.target.clone(), task.owner.clone());
+        let (kind, cloud, target, owner) = (task.kind, self.cloud, task.at.clone(), task.owner.clone());
         let (id, desired) = (task.id.clone(), task.desired.clone().unwrap_or_else(Document::empty));
         let missing = move || ProviderError::bug(kind.name(), "there is no id to work on");
         let is_find = request == Request::Find;
@@ -148,7 +148,7 @@ impl<'a> Engine<'a> {
 
 /// Which bucket a task's request draws from.
 pub(super) fn key(task: &Task<'_>, verb: Verb) -> Key {
-    (task.kind.api(), task.change.target.clone(), task.kind.name(), verb)
+    (task.kind.api(), task.at.clone(), task.kind.name(), verb)
 }
 
 fn verb(request: &Request) -> Verb {

@@ -19,10 +19,13 @@ use super::session::{Session, region_of};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::model::event::{Operation, Sink, Stamped};
 use crate::model::{Clock, Digest};
-use crate::plan::render::{parse, text};
-use crate::plan::{Action, Plan, Reason, Scope};
-use crate::state::{Birth, Caller, Entry, State, Store, store};
+use crate::plan::render::{clean, parse, text};
+use crate::plan::{Plan, Scope, moved_since};
+use crate::state::{Birth, Caller, Entry, Store, store};
 use crate::ui::{Console, Form, HEARTBEAT, REDRAW};
+
+/// How many reasons a stale plan is given: the rest are of the same sort.
+const LISTED: usize = 10;
 
 /// `apply`.
 pub(super) async fn apply(
@@ -110,21 +113,41 @@ async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit>
         let (is, way) = if plan.sandbox { ("the sandbox", "give") } else { ("AWS", "leave out") };
         bail!("the plan is for {is}: {way} `--sandbox`");
     }
-    let birth = Birth { lineage: Some(plan.lineage.clone()), ..context.birth(&plan.mesh, None) };
+    let birth = Birth { lineage: Some(plan.lineage.clone()), ..context.birth(&plan.mesh, plan.region.as_deref()) };
     let store = context.open(&plan.mesh, birth)?;
-    let moved = moved_since(&plan, store.state());
+    store.state().check(&Caller {
+        mesh: Some(&plan.mesh),
+        sandbox: Some(plan.sandbox),
+        region: plan.region.as_deref(),
+        lineage: Some(&plan.lineage),
+        ..Caller::default()
+    })?;
+    let mut moved: Vec<String> = topology_moved(&plan).into_iter().collect();
+    moved.extend(moved_since(&plan, store.state())?);
     if !moved.is_empty() {
         context.streams.say("error: the plan is stale");
-        for what in &moved {
-            context.streams.say(&format!("  moved since: {what}"));
+        for what in moved.iter().take(LISTED) {
+            context.streams.say(&format!("  moved since: {}", clean(what)));
+        }
+        if moved.len() > LISTED {
+            context.streams.say(&format!("  and {} more", moved.len() - LISTED));
         }
         let source = plan.source.as_deref().unwrap_or("TOPOLOGY");
         context.streams.say(&format!("  help: make it again with `{}`", next(context, &format!("plan {source}"))));
         return Err(Reported.into());
     }
-    let region = region_of(&plan).map(str::to_owned).or_else(|| region_of_state(store.state()));
+    let region = plan.region.clone().or_else(|| region_of(&plan).map(str::to_owned));
+    let region = region.or_else(|| region_of_state(store.state()));
     let session = Session::open(context, region.as_deref()).await?;
     let account = session.check(store.state(), region.as_deref()).await?;
+    if plan.account.as_ref() != Some(&account) {
+        let made = plan.account.as_deref().unwrap_or("none");
+        bail!(
+            "the plan was made with credentials for account {}, and these are for account {account}: use credentials of \
+             the first, or make the plan again",
+            clean(made)
+        );
+    }
     let again = match plan.operation {
         Operation::Apply => next(context, &format!("plan {}", plan.source.as_deref().unwrap_or("TOPOLOGY"))),
         Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
@@ -133,39 +156,11 @@ async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit>
     run(Ready { context, session, store, account, console, again }, &plan, yes).await
 }
 
-/// What moved since a plan was made, as far as state and topology know. What moved in the cloud is found by the
-/// engine, just before it touches each resource.
-fn moved_since(plan: &Plan, state: &State) -> Vec<String> {
-    let mut moved = Vec::new();
-    if plan.lineage != state.lineage {
-        moved.push(format!("state is another one: lineage {}, and the plan's is {}", state.lineage, plan.lineage));
-        return moved;
-    }
-    if plan.base_serial != state.serial {
-        moved.push(format!("state is at serial {}, and the plan was made from {}", state.serial, plan.base_serial));
-    }
-    if let (Some(source), Some(digest)) = (&plan.source, plan.topology)
-        && let Ok(text) = fs::read(source)
-        && Digest::of(&text) != digest
-    {
-        moved.push(format!("the topology `{source}` is another text"));
-    }
-    for change in &plan.changes {
-        let record = state.records.get(&change.address);
-        match (&change.id, record) {
-            (None, Some(record)) if change.action == Action::Create && change.reason == Reason::NotInState => {
-                moved.push(format!("{} is in state now, as {}", change.address, record.id));
-            }
-            (Some(id), Some(record)) if *id != record.id && change.action != Action::Adopt => {
-                moved.push(format!("{} is {} now, and was {id}", change.address, record.id));
-            }
-            (Some(id), None) if change.action != Action::Adopt && !state.intents.contains_key(&change.address) => {
-                moved.push(format!("{} ({id}) is no longer in state", change.address));
-            }
-            (None | Some(_), None | Some(_)) => {}
-        }
-    }
-    moved
+/// Whether the topology is another text than the one that was reviewed, as far as it is still there.
+fn topology_moved(plan: &Plan) -> Option<String> {
+    let (source, digest) = plan.source.as_ref().zip(plan.topology)?;
+    let text = fs::read(source).ok()?;
+    (Digest::of(&text) != digest).then(|| format!("the topology `{source}` has changed since the plan"))
 }
 
 fn console(context: &Context) -> Console {

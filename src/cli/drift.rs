@@ -60,6 +60,7 @@ fn as_applied(state: &State) -> Vec<Declaration> {
         spec: record.spec.clone(),
         references: Vec::new(),
         depends_on: record.depends_on.iter().filter(|needed| state.records.contains_key(*needed)).cloned().collect(),
+        update_after: Vec::new(),
         notes: Vec::new(),
         origin: AttrPath::root(),
         protected: record.protected,

@@ -1,19 +1,24 @@
 //! `plan` and `show`; and how a plan is made, for every command that needs one.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::args::{Format, PlanArgs, ScopeArgs};
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
 use super::{Exit, data};
+use crate::compile::Declaration;
 use crate::kinds::registry;
+use crate::model::diagnostic::did_you_mean;
 use crate::model::event::Sink;
+use crate::model::{Address, Code, Diagnostic};
 use crate::plan::render::{json, markdown, parse, text};
-use crate::plan::{Inputs, Plan, Planned, Scope};
+use crate::plan::{Inputs, Plan, Planned, Scope, assume};
 use crate::refresh::refresh;
 use crate::state::{Caller, State, store};
 use crate::ui::{Console, Form};
@@ -21,16 +26,24 @@ use crate::ui::{Console, Form};
 /// `plan`.
 pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Exit> {
     let source = context.topology(args.topology.as_deref())?;
+    if let Some(out) = &args.out {
+        refuse_to_overwrite(out)?;
+    }
     let state = context.state(&source.mesh, source.region.as_deref())?;
     check(context, &state, &source)?;
     let session = if args.offline { None } else { Some(Session::open(context, source.region.as_deref()).await?) };
-    if let Some(session) = &session {
-        session.check(&state, source.region.as_deref()).await?;
-    }
+    let account = match &session {
+        Some(session) => Some(session.check(&state, source.region.as_deref()).await?),
+        None => None,
+    };
     let mut console = Console::new(context.streams, Form::Lines);
     let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
-    let plan = make(context, session.as_ref(), wanted, &mut console).await?;
-    let saved = json(&plan)?;
+    let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    // What whoever applies it later has to find again.
+    plan.basis = assume(&plan, &state)?;
+    plan.region.clone_from(&source.region);
+    plan.account = account;
+    let saved = json(&plan, &registry().rules())?;
     if let Some(out) = &args.out {
         store::write_atomically(out, saved.as_bytes())
             .with_context(|| format!("could not save the plan in `{}`", out.display()))?;
@@ -46,6 +59,26 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
             .say(&format!("Kept as the pending plan: `{}` carries out exactly this", next(context, "apply")));
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// Refuses to write a plan over anything but a plan: a slip of the completion must not cost a topology.
+fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        #[serde(rename = "format_version")]
+        _format_version: u32,
+        #[serde(rename = "lineage")]
+        _lineage: String,
+    }
+    let there = match fs::read(out) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("could not look at `{}`", out.display())),
+    };
+    if !there.is_empty() && serde_json::from_slice::<Head>(&there).is_err() {
+        bail!("`{}` exists and is not a saved plan: give `--out` another name, or remove it", out.display());
+    }
+    Ok(())
 }
 
 /// `show`.
@@ -77,7 +110,7 @@ pub(super) fn next(context: &Context, command: &str) -> String {
 pub(super) fn write(context: &Context, plan: &Plan, format: Format) -> anyhow::Result<String> {
     Ok(match format {
         Format::Text => text(plan, context.streams.out_style()),
-        Format::Json => json(plan)?,
+        Format::Json => json(plan, &registry().rules())?,
         Format::Markdown => markdown(plan),
     })
 }
@@ -122,6 +155,7 @@ pub(super) async fn make(
     let Wanted { state, source, scope } = wanted;
     let declared = source.filter(|_| !scope.destroy);
     let declarations = declared.map_or(&[][..], |source| &source.compiled.declarations);
+    context.judge(&unknown_addresses(&scope, declarations, state), None)?;
     let observed = match session {
         None => None,
         Some(session) => {
@@ -146,6 +180,31 @@ pub(super) async fn make(
         plan.source = Some(source.name.clone());
     }
     Ok(plan)
+}
+
+/// A finding for each address that the plan is allowed or asked to replace and that nobody knows: a slip of the pen
+/// would silently ask for nothing.
+fn unknown_addresses(scope: &Scope, declarations: &[Declaration], state: &State) -> Vec<Diagnostic> {
+    let known = |address: &Address| {
+        state.records.contains_key(address) || declarations.binary_search_by(|d| d.address.cmp(address)).is_ok()
+    };
+    let asked = |option: &'static str, addresses: &BTreeSet<Address>| -> Vec<Diagnostic> {
+        let unknown = addresses.iter().filter(|address| !known(address));
+        let finding = |address: &Address| {
+            let finding = Diagnostic::error(
+                Code("unknown-address"),
+                format!("`{option} {address}`: no such resource is declared or in state"),
+            );
+            let names =
+                declarations.iter().map(|d| d.address.as_str()).chain(state.records.keys().map(Address::as_str));
+            match did_you_mean(address.as_str(), names) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding,
+            }
+        };
+        unknown.map(finding).collect()
+    };
+    [asked("--replace", &scope.replace), asked("--allow-replace", &scope.allow_replace)].concat()
 }
 
 /// The region in which the caller of a state is asked for.

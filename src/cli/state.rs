@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{Listing, StateArgs, StateCommand};
 use super::context::Context;
-use super::plan::check;
+use super::plan::{check, next};
 use super::session::Session;
 use super::{Exit, data};
 use crate::model::diagnostic::did_you_mean;
@@ -16,7 +16,7 @@ use crate::model::diff::mask_sensitive;
 use crate::model::{Address, Digest, Document, Target, Value};
 use crate::plan::render::{clean, counted};
 use crate::resource::{DynKind, OutputClass, RemoteId, Status};
-use crate::state::{Birth, Entry, IntendedRecord, Record, RecordStatus, State, store};
+use crate::state::{Birth, Entry, IntendedRecord, Operation, Record, RecordStatus, State, store};
 
 /// `state`.
 pub(super) async fn state(context: &Context, args: StateArgs) -> anyhow::Result<Exit> {
@@ -138,6 +138,13 @@ async fn adopt(context: &Context, address: &Address, id: &str, topology: Option<
     if store.state().records.contains_key(address) {
         bail!("`{address}` is in state already: `meshplan state forget {address}` drops it first");
     }
+    if store.state().intents.get(address).is_some_and(|intent| intent.operation == Operation::Create) {
+        bail!(
+            "an earlier run began to create `{address}` and did not see the end, so there may be an object of it \
+             already: `{}` finds out and finishes it",
+            next(context, &format!("apply {}", source.name))
+        );
+    }
     let id = RemoteId::new(id);
     if let Some((owner, _)) = store.state().records.iter().find(|(_, record)| record.id == id) {
         bail!("{id} is in state already, as {owner}");
@@ -163,7 +170,11 @@ async fn adopt(context: &Context, address: &Address, id: &str, topology: Option<
     let record = IntendedRecord {
         schema_version: kind.schema_version(),
         target: declaration.target.clone(),
-        spec: Document::of(&mask_sensitive(&live.spec.value(), kind.fields(), &store.state().lineage))?,
+        spec: Document::of(&mask_sensitive(
+            &declared_part(&live.spec.value(), &declaration.spec.value()),
+            kind.fields(),
+            &store.state().lineage,
+        ))?,
         // No declaration has this digest: the next plan compares the documents.
         declared: Digest::of("adopted"),
         depends_on: declaration.requirements(),
@@ -182,6 +193,14 @@ async fn adopt(context: &Context, address: &Address, id: &str, topology: Option<
         .streams
         .say(&format!("adopted {id} as {address}; `meshplan plan` shows how it differs from what is declared"));
     Ok(Exit::Done)
+}
+
+/// What of an adopted object is ours: the live values of the fields that are declared. A field that was ever in state
+/// and is not declared is taken away by the next apply, so nobody else's may get in.
+fn declared_part(live: &Value, declared: &Value) -> Value {
+    let (Value::Object(live), Value::Object(declared)) = (live, declared) else { return live.clone() };
+    let ours = |(key, value): (&String, &Value)| Some((key.clone(), declared_part(value, declared.get(key)?)));
+    Value::Object(live.iter().filter_map(ours).collect())
 }
 
 /// The outputs that may be stored.
@@ -225,4 +244,22 @@ fn restore(context: &Context, mesh: Option<&str>, serial: u64, yes: bool) -> any
         store.state().serial
     ));
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_declared_does_not_become_ours() {
+        let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+        let declared = value(
+            r#"{"cidr": "10.1.0.0/16", "tags": {"Name": "n", "gone": "x"}, "vpc_id": {"$ref": {"address": "aws.vpc/a", "output": "vpc_id"}}}"#,
+        );
+        let live = value(
+            r#"{"cidr": "10.9.0.0/16", "dns": true, "tags": {"Name": "theirs", "team": "b"}, "vpc_id": "vpc-1"}"#,
+        );
+        let ours = value(r#"{"cidr": "10.9.0.0/16", "tags": {"Name": "theirs"}, "vpc_id": "vpc-1"}"#);
+        assert_eq!(declared_part(&live, &declared), ours);
+    }
 }

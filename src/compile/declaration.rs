@@ -15,6 +15,9 @@ pub struct Declaration {
     pub references: Vec<Address>,
     /// Further resources that must be ready before this one is made, and gone only after it; sorted.
     pub depends_on: Vec<Address>,
+    /// What an update of this one waits for, if it is made in the same run: a subnet moves to a route table only when
+    /// that table's routes are there. A create does not wait for them.
+    pub update_after: Vec<Address>,
     /// What was derived by default, and why: shown in the plan.
     pub notes: Vec<String>,
     /// The table of the topology it comes from: where a finding about it points.

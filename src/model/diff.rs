@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::secret::mask;
+use super::secret::{is_masked, mask};
 use super::{AttrPath, Segment, Value};
 
 /// What a kind says about a field of its spec.
@@ -130,6 +130,33 @@ pub fn mask_sensitive(spec: &Value, rules: &[FieldRule], salt: &str) -> Value {
     mask_below(spec, rules, salt, &mut Vec::new())
 }
 
+/// The first sensitive field of `spec` whose value could be read: not a hole, not masked.
+#[must_use]
+pub fn exposed(spec: &Value, rules: &[FieldRule]) -> Option<AttrPath> {
+    if !rules.iter().any(|rule| rule.traits.contains(&FieldTrait::Sensitive)) {
+        return None;
+    }
+    exposed_below(spec, rules, &mut Vec::new())
+}
+
+fn exposed_below(value: &Value, rules: &[FieldRule], path: &mut Vec<Segment>) -> Option<AttrPath> {
+    let mut child = |segment: Segment, value: &Value| {
+        path.push(segment);
+        let found = exposed_below(value, rules, path);
+        path.pop();
+        found
+    };
+    match value {
+        Value::Null | Value::Unknown(_) => None,
+        value if is_masked(value) => None,
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| child(Segment::Key(key.clone()), value)),
+        Value::Array(items) => items.iter().enumerate().find_map(|(n, value)| child(Segment::Index(n), value)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            has_trait(rules, path, FieldTrait::Sensitive).then(|| path.iter().cloned().collect())
+        }
+    }
+}
+
 fn mask_below(value: &Value, rules: &[FieldRule], salt: &str, path: &mut Vec<Segment>) -> Value {
     if has_trait(rules, path, FieldTrait::Sensitive) {
         return mask(value, salt);
@@ -209,6 +236,11 @@ impl Differ<'_> {
         self.compare_leaf(desired, prior, observed);
     }
 
+    /// A value as it may be shown: sensitive fields inside it masked.
+    fn masked(&self, value: &Value) -> Value {
+        mask_below(value, self.rules, self.salt, &mut self.path.clone())
+    }
+
     fn compare_leaf(&mut self, desired: Option<&Value>, prior: Option<&Value>, observed: Option<&Value>) {
         let observed = if self.has(FieldTrait::WriteOnly) { prior } else { observed };
         let unordered = self.has(FieldTrait::Unordered);
@@ -227,8 +259,8 @@ impl Differ<'_> {
         };
         self.changes.push(FieldChange {
             path: self.path.iter().cloned().collect(),
-            before: observed.cloned(),
-            after: desired.cloned(),
+            before: observed.map(|value| self.masked(value)),
+            after: desired.map(|value| self.masked(value)),
             impact: if replaces { Impact::Replace } else { Impact::Update },
             cause: if unchanged_declaration { Cause::Drifted } else { Cause::Changed },
         });
@@ -348,6 +380,17 @@ mod tests {
         assert!(changes(r#"{"once":"x"}"#, r#"{"once":"x"}"#, "{}").is_empty());
         assert!(changes("{}", r#"{"chosen":"x"}"#, r#"{"chosen":"x"}"#).is_empty());
         assert!(changes(r#"{"a":null}"#, "{}", "{}").is_empty());
+    }
+
+    #[test]
+    fn a_readable_secret_is_found_and_a_hole_or_a_masked_one_is_none() {
+        let found = |spec: &str| exposed(&value(spec), RULES).map(|path| path.to_string());
+        assert_eq!(found(r#"{"cidr": "a", "key": "hunter2"}"#).as_deref(), Some("key"));
+        assert_eq!(found(r#"{"key": {"pem": ["", {"a": true}]}}"#).as_deref(), Some("key.pem[0]"));
+        assert_eq!(found(r#"{"key": null, "cidr": "a"}"#), None);
+        assert_eq!(found(r#"{"key": {"$ref": {"address": "pki.root/a", "output": "key"}}}"#), None);
+        let masked = mask_sensitive(&value(r#"{"key": "hunter2"}"#), RULES, "salt");
+        assert_eq!(exposed(&masked, RULES), None);
     }
 
     #[test]

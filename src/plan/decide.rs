@@ -93,6 +93,8 @@ pub enum Why {
     NotDeclared,
     /// It is someone else's.
     BroughtAlong,
+    /// It lives elsewhere.
+    Elsewhere,
 }
 
 /// The decision for a resource that we make and delete.
@@ -106,7 +108,9 @@ pub fn decide(declared: bool, prior: Prior, seen: Seen) -> Verdict {
     }
     match (declared, prior, seen) {
         (true, P::None, _) => Verdict::Create(Why::New),
-        (true, P::Promised, S::Present(_)) => Verdict::Adopt(Why::Unfinished),
+        // What the promise made is no longer what is wanted: it goes, and another is made.
+        (true, P::Promised, S::Present(D::Forces)) => Verdict::Replace(Why::Fields),
+        (true, P::Promised, S::Present(D::None | D::InPlace)) => Verdict::Adopt(Why::Unfinished),
         // What a promise made and then failed or is going is found by the create step itself, by the same token.
         (true, P::Promised, _) => Verdict::Create(Why::Unfinished),
 
@@ -127,7 +131,7 @@ pub fn decide(declared: bool, prior: Prior, seen: Seen) -> Verdict {
         (true, P::Ready | P::Deleting, S::Present(D::None)) | (true, P::Ready, S::NotRead(D::None)) => Verdict::NoOp,
 
         (false, P::None, _) => Verdict::NoOp,
-        (false, P::Promised, S::Absent) => Verdict::Forget(Why::Unfinished),
+        // Also when nothing was found: the delete step looks for as long as describes may lag.
         (false, P::Promised, _) => Verdict::Delete(Why::Unfinished),
         (false, P::Ready | P::Creating | P::Tainted | P::Deleting, S::Absent) => Verdict::Forget(Why::NotDeclared),
         (false, P::Deleting, _) => Verdict::Delete(Why::DeleteUnfinished),

@@ -55,6 +55,7 @@ impl<'a> Planner<'a> {
         facts.prior == Prior::Ready
             && record.declared == facts.declared
             && record.schema_version == facts.rules.schema_version()
+            && record.target == facts.declaration.target
             && record.deposed.is_empty()
             && record.protected == is_protected(facts)
             && !self.inputs.scope.replace.contains(&facts.declaration.address)
@@ -99,7 +100,11 @@ impl<'a> Planner<'a> {
             diff(documents, facts.rules.fields(), &self.state.lineage)
         });
         let seen = self.seen(facts, live, difference(&fields, self.inputs.scope.replace.contains(address)));
+        let elsewhere = facts.record.filter(|record| record.target != facts.declaration.target);
         let verdict = match facts.rules.possession() {
+            Possession::Owned if elsewhere.is_some() && facts.prior != Prior::Promised && seen != Seen::Unreadable => {
+                Verdict::Replace(Why::Elsewhere)
+            }
             Possession::Owned => decide(true, facts.prior, seen),
             Possession::Observed => decide_observed(true, facts.prior, seen),
         };
@@ -220,7 +225,7 @@ impl<'a> Planner<'a> {
         // A predecessor that an interrupted replacement left behind goes as soon as this one is ready.
         let deposes = match action {
             Action::Replace if reason == Reason::Deposed => true,
-            Action::Replace => unfinished_replacement || self.deposes(facts),
+            Action::Replace => reason == Reason::CreateUnfinished || self.deposes(facts),
             Action::NoOp
             | Action::Create
             | Action::Update
@@ -232,6 +237,7 @@ impl<'a> Planner<'a> {
         if action == Action::Replace && !deposes {
             self.delete_first.insert(address.clone());
         }
+        let takes_away = action == Action::Update && facts.rules.takes_away(&fields);
         let fields =
             if action == Action::Create { created_fields(desired, facts, &self.state.lineage) } else { fields };
         self.changes.push(Change {
@@ -247,7 +253,8 @@ impl<'a> Planner<'a> {
                     facts.record.map(|record| record.id.clone())
                 }
             },
-            fingerprint: observed_fingerprint(facts.observation),
+            // What a promise made is another object than the one on record: its fingerprint says nothing of that one.
+            fingerprint: observed_fingerprint(facts.observation).filter(|_| facts.prior != Prior::Promised),
             goal: Some(Goal {
                 spec: facts.declaration.spec.clone(),
                 declared: facts.declared,
@@ -257,6 +264,8 @@ impl<'a> Planner<'a> {
                 deposes,
             }),
             requirements: facts.record.map(|record| record.depends_on.clone()).unwrap_or_default(),
+            takes_away,
+            update_after: facts.declaration.update_after.clone(),
         });
     }
 
@@ -264,6 +273,8 @@ impl<'a> Planner<'a> {
     /// first: its predecessor cannot outlive that.
     fn deposes(&self, facts: &Facts<'_>) -> bool {
         facts.rules.replace_order() == ReplaceOrder::CreateFirst
+            && facts.prior != Prior::Promised
+            && facts.record.is_none_or(|record| record.target == facts.declaration.target)
             && !facts.declaration.requirements().iter().any(|requirement| self.delete_first.contains(requirement))
     }
 
@@ -289,6 +300,7 @@ impl<'a> Planner<'a> {
         let outputs = stored_outputs(facts.rules, &outputs);
         let outputs_moved = record.outputs != outputs && record.outputs.value() != outputs.value();
         let behind = record.declared != facts.declared
+            || record.schema_version != facts.rules.schema_version()
             || record.status != RecordStatus::Ready
             || outputs_moved
             || record.spec != spec
@@ -305,6 +317,7 @@ impl<'a> Planner<'a> {
                 declared: facts.declared,
                 depends_on,
                 protected: is_protected(facts),
+                schema_version: facts.rules.schema_version(),
                 outputs,
                 took: None,
             });
@@ -337,6 +350,7 @@ impl<'a> Planner<'a> {
             Why::Unfinished => Reason::CreateUnfinished,
             Why::DeleteUnfinished => Reason::DeleteUnfinished,
             Why::Vanished => Reason::Vanished,
+            Why::Fields if fields.iter().all(|field| field.impact != Impact::Replace) => Reason::Requested,
             Why::Fields => Reason::ForcedBy(
                 fields
                     .iter()
@@ -354,6 +368,9 @@ impl<'a> Planner<'a> {
             Why::BeingDeleted => Reason::BeingDeleted,
             Why::NotDeclared => Reason::NotDeclared,
             Why::BroughtAlong => Reason::BroughtAlong,
+            Why::Elsewhere => {
+                Reason::Elsewhere(facts.record.map(|record| record.target.to_string()).unwrap_or_default())
+            }
         }
     }
 }

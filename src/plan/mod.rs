@@ -4,6 +4,7 @@
 //! no network, no randomness. The answer is the execution graph itself: `apply` follows its steps and fills holes,
 //! and decides nothing.
 
+mod basis;
 pub mod decide;
 mod declared;
 mod model;
@@ -15,6 +16,7 @@ pub mod render;
 mod steps;
 mod undeclared;
 
+pub use basis::{Basis, assume, moved_since};
 pub use model::{
     Action, Change, Estimate, FORMAT_VERSION, Goal, Move, Observation, Observed, Plan, Reason, Step, StepId, Summary,
     fingerprint,

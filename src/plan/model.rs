@@ -11,6 +11,8 @@ use crate::model::{Address, Digest, Document, Target};
 use crate::resource::{LiveDocument, RemoteId};
 use crate::state::Entry;
 
+use super::basis::Basis;
+
 /// The version of a plan's JSON. Raised when a field changes its meaning or goes; new fields do not raise it.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -56,6 +58,16 @@ pub struct Plan {
     /// Where the topology was read from, as the user named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The topology's default region; `None` where a command plans with the state alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The account of the credentials that it was made with: it is applied in no other. `None` until it is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What state said of everything that the plan touches or requires; empty until it is saved. What state did not
+    /// know is not in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub basis: BTreeMap<Address, Basis>,
     /// How many resources each action concerns.
     pub summary: Summary,
     /// Every change but the no-ops, sorted by address.
@@ -71,6 +83,9 @@ pub struct Plan {
     /// outputs, promises that turned out void. Nothing in the cloud changes by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bookkeeping: Vec<Entry>,
+    /// The digest of a written plan's other fields, so that what is applied is what was reviewed; `None` in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 impl Plan {
@@ -114,9 +129,15 @@ pub struct Change {
     /// What it shall be; `None` when it is deleted or forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
-    /// What depends on it according to state: for the blast radius and the order of deletion.
+    /// What it stands on according to state: for the blast radius and the order of deletion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Address>,
+    /// Whether this update takes away what others may still use: what stands on it changes first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_away: bool,
+    /// What an update waits for beyond what it refers to, if that is made or changed in the same run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub update_after: Vec<Address>,
 }
 
 /// What a resource shall be.
@@ -223,6 +244,12 @@ pub enum Reason {
     BroughtAlong,
     /// A replacement left it behind.
     Deposed,
+    /// The operator asked for its replacement by name.
+    Requested,
+    /// Everything goes.
+    Destroyed,
+    /// It lives in another region than it is declared in.
+    Elsewhere(String),
 }
 
 impl fmt::Display for Reason {
@@ -245,6 +272,9 @@ impl fmt::Display for Reason {
             Self::NotDeclared => f.write_str("not declared"),
             Self::BroughtAlong => f.write_str("it exists already and is only looked up"),
             Self::Deposed => f.write_str("a replacement left it behind"),
+            Self::Requested => f.write_str("asked for by `--replace`"),
+            Self::Destroyed => f.write_str("everything goes"),
+            Self::Elsewhere(place) => write!(f, "it lives in {place} and cannot move"),
         }
     }
 }

@@ -99,6 +99,17 @@ fn moved<'a>(
         if !state.records.contains_key(from) && !state.intents.contains_key(from) {
             continue; // Moved by an earlier run, or never made.
         }
+        let promised = |address: &Address| {
+            state.intents.get(address).is_some_and(|intent| intent.operation == state::Operation::Create)
+        };
+        if promised(to) {
+            let message = format!("cannot move {from} to {to}: an earlier run began to create {to}");
+            let help = "apply once without the `[[moved]]` table, or destroy what was begun".to_owned();
+            diagnostics.push(
+                Diagnostic::error(Code("moved-onto-existing"), message).at(AttrPath::keys(&["moved"])).help(help),
+            );
+            continue;
+        }
         if state.records.contains_key(to) {
             let message = format!("cannot move {from} to {to}: both are in state");
             let help = format!("remove the `[[moved]]` table, or drop one of them with `meshplan state forget {to}`");
@@ -208,12 +219,16 @@ impl Planner<'_> {
             offline: inputs.observed.is_none(),
             topology: inputs.topology,
             source: None,
+            region: None,
+            account: None,
+            basis: BTreeMap::new(),
             summary,
             changes: self.changes,
             steps,
             estimate,
             notes,
             bookkeeping: self.bookkeeping,
+            digest: None,
         };
         Planned { plan: Some(plan), diagnostics: self.diagnostics }
     }

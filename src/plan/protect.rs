@@ -1,6 +1,8 @@
 //! Protected resources: a plan that deletes or replaces one is refused unless it is allowed by name.
 
-use crate::model::{Code, Diagnostic};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Address, Code, Diagnostic};
 use crate::resource::KindRules;
 use crate::state::State;
 
@@ -12,6 +14,12 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
     if inputs.scope.destroy {
         return;
     }
+    let mut dependents: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    for change in changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
+        for requirement in &change.requirements {
+            dependents.entry(requirement).or_default().push(&change.address);
+        }
+    }
     for change in changes {
         let goes = match change.action {
             Action::Delete => "deletes",
@@ -19,11 +27,12 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
             Action::NoOp | Action::Create | Action::Update | Action::Forget | Action::Adopt | Action::Wait => continue,
         };
         let by_kind = inputs.rules.kind(change.address.kind()).is_some_and(KindRules::protected);
+        let by_goal = change.goal.as_ref().is_some_and(|goal| goal.protected);
         let by_record = state.records.get(&change.address).is_some_and(|record| record.protected);
-        if !(by_kind || by_record) || inputs.scope.allow_replace.contains(&change.address) {
+        if !(by_kind || by_goal || by_record) || inputs.scope.allow_replace.contains(&change.address) {
             continue;
         }
-        let blast = blast_radius(change, changes);
+        let blast = blast_radius(change, &dependents);
         let mut finding = Diagnostic::error(
             Code("protected"),
             format!("this plan {goes} {}, which is protected ({})", change.address, change.reason),
@@ -49,21 +58,15 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
 }
 
 /// Everything that goes because it stands on `change`: its dependents, at any distance, that go too.
-fn blast_radius(change: &Change, changes: &[Change]) -> Vec<String> {
-    let mut reached = vec![&change.address];
-    let mut next = 0;
-    while let Some(&address) = reached.get(next) {
-        next += 1;
-        for other in changes {
-            if matches!(other.action, Action::Delete | Action::Replace)
-                && other.requirements.contains(address)
-                && !reached.contains(&&other.address)
-            {
-                reached.push(&other.address);
+fn blast_radius(change: &Change, dependents: &BTreeMap<&Address, Vec<&Address>>) -> Vec<String> {
+    let mut reached: BTreeSet<&Address> = BTreeSet::new();
+    let mut pending = vec![&change.address];
+    while let Some(address) = pending.pop() {
+        for &dependent in dependents.get(address).into_iter().flatten() {
+            if *dependent != change.address && reached.insert(dependent) {
+                pending.push(dependent);
             }
         }
     }
-    let mut names: Vec<String> = reached[1..].iter().map(ToString::to_string).collect();
-    names.sort_unstable();
-    names
+    reached.into_iter().map(ToString::to_string).collect()
 }

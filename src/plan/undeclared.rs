@@ -6,7 +6,7 @@ use crate::model::{Address, Code, Diagnostic};
 use crate::resource::{KindRules, Possession};
 use crate::state::Entry;
 
-use super::decide::{Difference, Seen, Verdict, Why, decide, decide_observed};
+use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
 use super::model::{Action, Change, Observation, Reason};
 use super::planner::{Planner, observed_fingerprint};
 
@@ -74,14 +74,31 @@ impl Planner<'_> {
                     | Why::Failed
                     | Why::BeingDeleted
                     | Why::NotDeclared
-                    | Why::BroughtAlong => Reason::NotDeclared,
+                    | Why::BroughtAlong
+                    | Why::Elsewhere
+                        if self.inputs.scope.destroy =>
+                    {
+                        Reason::Destroyed
+                    }
+                    Why::New
+                    | Why::Vanished
+                    | Why::Fields
+                    | Why::Tainted
+                    | Why::Failed
+                    | Why::BeingDeleted
+                    | Why::NotDeclared
+                    | Why::BroughtAlong
+                    | Why::Elsewhere => Reason::NotDeclared,
                 },
                 fields: Vec::new(),
                 notes: Vec::new(),
                 target: target.clone(),
                 id: record.map(|record| record.id.clone()),
-                fingerprint: observed_fingerprint(observation),
+                // What a promise made is another object than the one on record: its fingerprint says nothing of that one.
+                fingerprint: observed_fingerprint(observation).filter(|_| prior != Prior::Promised),
                 goal: None,
+                takes_away: false,
+                update_after: Vec::new(),
                 requirements: record
                     .map(|record| record.depends_on.clone())
                     .or_else(|| intended.map(|record| record.depends_on.clone()))

@@ -85,6 +85,12 @@ impl ProviderError {
         Self { class, ..self }
     }
 
+    /// How long the provider asks to wait, at most five minutes: nobody watches a run that sleeps for an hour.
+    #[must_use]
+    pub fn asked_delay(&self) -> Option<Duration> {
+        self.retry_after.map(|delay| delay.min(Duration::from_mins(5)))
+    }
+
     /// Whether the provider's code is this one.
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {

@@ -1,6 +1,8 @@
 //! The pure half of a kind: everything that the planner may know of it.
 
-use crate::model::diff::FieldRule;
+use ipnet::IpNet;
+
+use crate::model::diff::{FieldChange, FieldRule};
 use crate::model::{AttrPath, Document, Value};
 
 use super::kind::RemoteId;
@@ -50,6 +52,19 @@ pub trait KindRules: Send + Sync {
     fn known_id(&self, spec: &Value) -> Option<RemoteId> {
         let _ = spec;
         None
+    }
+
+    /// Whether an update of these fields takes away what dependents may still use: they are changed first then.
+    fn takes_away(&self, fields: &[FieldChange]) -> bool {
+        let _ = fields;
+        false
+    }
+
+    /// Address ranges that no two objects of the kind in one network can hold: what is made with one waits for what is
+    /// deleted with an overlapping one.
+    fn claims(&self, spec: &Value) -> Vec<IpNet> {
+        let _ = spec;
+        Vec::new()
     }
 
     /// What is wrong with a spec, beyond its types. Holes are not wrong.

@@ -43,6 +43,8 @@ pub enum Entry {
         depends_on: Vec<Address>,
         /// Whether it is protected.
         protected: bool,
+        /// The version of its kind's shape that the documents have.
+        schema_version: u32,
         /// The plain outputs.
         outputs: Document,
         /// What was done and how long it took, in seconds; `None` when nothing was timed.
@@ -160,7 +162,7 @@ impl State {
                 self.intents.insert(address, intent);
             }
             Entry::Created { address, id } => self.fold_created(address, id)?,
-            Entry::Ready { address, spec, declared, depends_on, protected, outputs, took } => {
+            Entry::Ready { address, spec, declared, depends_on, protected, schema_version, outputs, took } => {
                 self.intents.remove(&address);
                 let record = self.record_mut(&address, "ready")?;
                 record.status = RecordStatus::Ready;
@@ -168,6 +170,7 @@ impl State {
                 record.declared = declared;
                 record.depends_on = depends_on;
                 record.protected = protected;
+                record.schema_version = schema_version;
                 record.outputs = outputs;
                 if let Some((operation, seconds)) = took {
                     record.durations.set(operation, seconds);

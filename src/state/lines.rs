@@ -279,7 +279,7 @@ mod tests {
             panic!("not ready");
         };
         let spec: Document = serde_json::from_str("{\n  \"a\": \"b\\nc\"\r\n}").unwrap();
-        let entry = Entry::Ready { address, spec, declared, depends_on, protected, outputs, took };
+        let entry = Entry::Ready { address, spec, declared, depends_on, protected, schema_version: 1, outputs, took };
         let text = lines(&[entry], 1).unwrap();
         assert_eq!(text.split_inclusive(|byte| *byte == b'\n').count(), 1);
         assert!(String::from_utf8(text).unwrap().contains("{   \"a\": \"b\\nc\"  }"));

@@ -48,6 +48,7 @@ pub(super) fn ready(name: &str) -> Entry {
         spec: record.spec,
         depends_on: record.depends_on,
         protected: true,
+        schema_version: 1,
         outputs: Document::of(&serde_json::json!({"vpc_id": name})).unwrap(),
         took: Some((Operation::Create, 1.5)),
     }

@@ -272,10 +272,9 @@ fn fit(line: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use crate::model::event::Operation;
-    use crate::plan::render::parse;
 
     fn plan() -> Plan {
-        parse(
+        serde_json::from_str(
             r#"{"format_version": 1, "operation": "apply", "mesh": "mesh1", "lineage": "l", "base_serial": 0,
             "sandbox": true, "offline": false,
             "summary": {"create": 3, "update": 0, "replace": 0, "delete": 0, "forget": 0, "adopt": 0, "no_op": 0},

@@ -4,4 +4,5 @@
 mod looks;
 mod refusals;
 mod runs;
+mod saved;
 mod support;

@@ -75,8 +75,7 @@ fn a_stale_plan_says_what_moved() {
     place.sandbox("apply small.toml --yes").succeeded();
     place.write("small.toml", &SMALL.replace("azs = 2", "azs = 3"));
     let ran = place.sandbox("apply saved.json --yes").refused();
-    let first: Vec<&str> = ran.stderr.lines().take(5).collect();
-    insta::assert_snapshot!(first.join("\n"));
+    insta::assert_snapshot!(ran.all());
     assert!(ran.stderr.trim_end().ends_with("  help: make it again with `meshplan plan small.toml --sandbox`"));
 }
 
@@ -91,7 +90,8 @@ fn damaged_and_foreign_plans_are_refused_and_touch_nothing() {
         (good[..good.len() / 2].to_owned(), "EOF while parsing"),
         (good.replacen("\"format_version\": 1", "\"format_version\": 2", 1), "format version 2"),
         (good.replacen("\"after\": []", "\"after\": [33]", 1), "which comes later"),
-        (good.replacen("\"sandbox\": true", "\"sandbox\": false", 1), "the plan is for AWS"),
+        (good.replacen("\"sandbox\": true", "\"sandbox\": false", 1), "it is not as it was written"),
+        (good.replace("10.1.0.0/16", "10.2.0.0/16"), "it is not as it was written"),
         (good.replacen("aws.eip/", "aws.eip//", 1), "is not an address"),
         (place.read("offline.json"), "made offline"),
     ];
@@ -123,4 +123,32 @@ fn what_is_protected_stays_unless_it_is_named() {
     assert!(ran.stderr.contains("--allow-replace aws.vpc/network1"), "{}", ran.all());
     let allowed = place.sandbox("plan small.toml --allow-replace aws.vpc/network1").succeeded();
     assert!(allowed.stdout.contains("Look twice at:\n  replaces aws."), "{}", allowed.all());
+}
+
+#[test]
+fn a_plan_is_written_over_nothing_but_a_plan() {
+    let place = Place::new("overwrite");
+    let ran = place.sandbox("plan small.toml --out small.toml").refused();
+    assert!(ran.stderr.contains("`small.toml` exists and is not a saved plan"), "{}", ran.all());
+    assert_eq!(place.read("small.toml"), SMALL);
+    place.sandbox("plan small.toml --out new.json").succeeded();
+    place.sandbox("plan small.toml --out new.json").succeeded();
+}
+
+#[test]
+fn a_slip_in_an_address_to_replace_is_said() {
+    let place = Place::new("replace_slip");
+    for option in ["--replace", "--allow-replace"] {
+        let ran = place.sandbox(&format!("plan small.toml {option} aws.vpc/netwrok1")).refused();
+        assert!(ran.stderr.contains(&format!("`{option} aws.vpc/netwrok1`: no such resource")), "{}", ran.all());
+        assert!(ran.stderr.contains("did you mean `aws.vpc/network1`?"), "{}", ran.all());
+    }
+}
+
+#[test]
+fn a_plan_for_aws_is_not_applied_in_the_sandbox() {
+    let place = Place::new("plan_for_aws");
+    place.sandbox("plan small.toml --out saved.json").succeeded();
+    let ran = place.run("apply saved.json --yes").refused();
+    assert!(ran.stderr.contains("the plan is for the sandbox: give `--sandbox`"), "{}", ran.all());
 }

@@ -5,6 +5,15 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Place, SMALL};
 
+/// Faults by which somebody else tags the VPC as soon as it is looked at.
+fn meddle(key: &str, value: &str) -> String {
+    format!(
+        "[[rules]]\noperation = \"DescribeVpcs\"\nfault = \"modify\"\n\
+         resource = \"tag:meshplan:address=aws.vpc/network1\"\n[rules.call]\nAction = \"CreateTags\"\n\
+         \"ResourceId.1\" = \"{{id}}\"\n\"Tag.1.Key\" = \"{key}\"\n\"Tag.1.Value\" = \"{value}\"\n"
+    )
+}
+
 #[test]
 fn from_nothing_to_applied_to_nothing() {
     let place = Place::new("whole_run");
@@ -130,15 +139,43 @@ fn what_is_forgotten_can_be_adopted_again() {
 }
 
 #[test]
+fn an_adopted_objects_foreign_tags_stay_theirs() {
+    let place = Place::new("adopt_foreign");
+    place.sandbox("apply small.toml --yes").succeeded();
+    let record = place.run("state show aws.vpc/network1").succeeded();
+    let record: serde_json::Value = serde_json::from_str(&record.stdout).unwrap();
+    let id = record["id"].as_str().unwrap();
+    place.write("faults.toml", &meddle("team", "theirs"));
+    place.run("state forget aws.vpc/network1 --yes").succeeded();
+    place.sandbox(&format!("state adopt aws.vpc/network1 {id} small.toml --sandbox-faults faults.toml")).succeeded();
+    assert!(!place.run("state show aws.vpc/network1").succeeded().stdout.contains("theirs"));
+    let again = place.sandbox("plan small.toml").succeeded();
+    assert!(again.stdout.contains("No changes: "), "{}", again.all());
+}
+
+#[test]
+fn what_was_begun_is_not_adopted() {
+    let place = Place::new("adopt_begun");
+    place.write(
+        "faults.toml",
+        "[[rules]]\noperation = \"CreateVpc\"\nfault = \"lost-answer\"\n\
+         [[rules]]\noperation = \"DescribeVpcs\"\nfault = \"throttle\"\ntimes = 100000\n",
+    );
+    place.sandbox("apply small.toml --yes --sandbox-faults faults.toml").refused();
+    let list = place.run("state list").succeeded();
+    assert!(list.stdout.contains("aws.vpc/network1  (a create was begun"), "{}", list.all());
+    let ran = place.sandbox("state adopt aws.vpc/network1 vpc-0 small.toml").refused();
+    assert!(ran.stderr.contains("`meshplan apply small.toml --sandbox` finds out"), "{}", ran.all());
+    place.sandbox("apply small.toml --yes").succeeded();
+    let status = place.sandbox("sandbox status").succeeded();
+    assert!(status.stdout.contains("  vpc                                1\n"), "{}", status.all());
+}
+
+#[test]
 fn drift_shows_what_somebody_else_changed_and_an_apply_puts_it_right() {
     let place = Place::new("drift");
     place.sandbox("apply small.toml --yes").succeeded();
-    place.write(
-        "faults.toml",
-        "[[rules]]\noperation = \"DescribeVpcs\"\nfault = \"modify\"\n\
-         resource = \"tag:meshplan:address=aws.vpc/network1\"\n[rules.call]\nAction = \"CreateTags\"\n\
-         \"ResourceId.1\" = \"{id}\"\n\"Tag.1.Key\" = \"Name\"\n\"Tag.1.Value\" = \"mine\"\n",
-    );
+    place.write("faults.toml", &meddle("Name", "mine"));
     let ran = place.sandbox("drift --detailed-exitcode --sandbox-faults faults.toml");
     assert_eq!(ran.code, Some(2), "{}", ran.all());
     insta::assert_snapshot!(ran.all());

@@ -6,16 +6,16 @@ use meshplan::model::fuse::Fuse;
 
 use crate::toy::{FusedLedger, Rig, Spec, declare, kind_on, on, thing, world};
 
-/// A run from one topology to the next, cut at `touch`; answers how many rounds it took to converge, or `None`
-/// when the run ended before that touch.
-fn cut(before: &[Declaration], after: &[Declaration], touch: u64) -> Option<u32> {
+/// A run from one topology to the next, cut at `touch`, and then on to a third, which may be the second; answers how
+/// many rounds that took, or `None` when the first run ended before that touch.
+fn cut(before: &[Declaration], during: &[Declaration], after: &[Declaration], touch: u64) -> Option<u32> {
     let mut rig = Rig::new();
     if !before.is_empty() {
         rig.apply(before);
     }
     let fuse = Fuse::after(touch);
     rig.restart(fuse.clone());
-    let crashed = run_cut(&mut rig, after, &fuse);
+    let crashed = run_cut(&mut rig, during, &fuse);
     if !crashed {
         return None;
     }
@@ -81,9 +81,13 @@ fn assert_converged(rig: &Rig, declared: &[Declaration], touch: u64) {
 }
 
 fn every_touch(before: &[Declaration], after: &[Declaration]) -> u64 {
+    every_touch_then(before, after, after)
+}
+
+fn every_touch_then(before: &[Declaration], during: &[Declaration], after: &[Declaration]) -> u64 {
     let mut worst = 0;
     for touch in 0.. {
-        let Some(rounds) = cut(before, after, touch) else {
+        let Some(rounds) = cut(before, during, after, touch) else {
             println!("{touch} crash points, at most {worst} rounds");
             return touch;
         };
@@ -116,4 +120,24 @@ fn a_create_first_replacement_converges_from_every_crash() {
 #[test]
 fn a_destroy_converges_from_every_crash() {
     assert!(every_touch(&[on("a", &[]), on("b", &["a"]), on("c", &["b"])], &[]) > 20);
+}
+
+#[test]
+fn what_a_crash_left_unfinished_is_destroyed_with_the_rest() {
+    let sized = declare("toy.thing/a", &Spec { size: Some(2), ..thing("a") });
+    assert!(every_touch_then(&[], &[sized, on("b", &["a"])], &[]) > 20);
+    let swap = |color: &str| declare("toy.swap/a", &Spec { color: Some(color.to_owned()), ..thing("a") });
+    let user = kind_on("toy.thing", "b", &["toy.swap/a"]);
+    assert!(every_touch_then(&[swap("blue"), user.clone()], &[swap("red"), user], &[]) > 20);
+}
+
+#[test]
+fn a_change_of_mind_after_a_crash_is_followed() {
+    let sized = |size, color: &str| {
+        declare("toy.thing/a", &Spec { size: Some(size), color: Some(color.to_owned()), ..thing("a") })
+    };
+    let fixed = || kind_on("toy.fixed", "b", &["a"]);
+    assert!(every_touch_then(&[], &[sized(1, "red"), fixed()], &[sized(2, "blue"), fixed()]) > 20);
+    let swap = |color: &str| declare("toy.swap/a", &Spec { color: Some(color.to_owned()), ..thing("a") });
+    assert!(every_touch_then(&[swap("blue")], &[swap("red")], &[swap("green")]) > 5);
 }

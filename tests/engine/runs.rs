@@ -161,7 +161,7 @@ fn what_moved_since_the_plan_is_not_touched() {
     let delete = rig.plan(&[sized(1)]);
     world(|world| world.objects.values_mut().for_each(|object| object.spec.size = Some(9)));
     let outcome = rig.apply_plan(&update).unwrap();
-    assert_eq!(outcome.failures[0].error, "toy.thing: it has moved since the plan was made: `size` = 9 instead of 2");
+    assert_eq!(outcome.failures[0].error, "toy.thing: it has moved since the plan was made: `size` was 1 and is 9");
     let outcome = rig.apply_plan(&delete).unwrap();
     assert_eq!(outcome.failures.len(), 1, "{outcome:#?}");
     assert_eq!(rig.there(), ["toy.thing a", "toy.thing b"]);
@@ -184,4 +184,67 @@ fn secrets_and_ephemeral_outputs_reach_no_state_plan_or_event() {
     for text in [&rig.ledger.written, &fields, &events] {
         assert!(!text.contains("hunter") && !text.contains("ephemeral-"), "{text}");
     }
+}
+
+#[test]
+fn a_plan_from_before_another_run_made_it_makes_nothing_twice() {
+    let mut rig = Rig::new();
+    let stale = rig.plan(&[on("a", &[])]);
+    rig.apply(&[on("a", &[])]);
+    let outcome = rig.apply_plan(&stale).unwrap();
+    assert_eq!(
+        outcome.failures[0].error,
+        "toy.thing: it has moved since the plan was made: another run has made it: toy-1"
+    );
+    assert_eq!(rig.there(), ["toy.thing a"]);
+}
+
+#[test]
+fn what_seemed_gone_and_is_there_is_not_made_again() {
+    let mut rig = Rig::new();
+    rig.apply(&[on("a", &[])]);
+    let hidden = world(|world| world.objects.remove("toy-1").unwrap());
+    let (again, gone) = (rig.plan(&[on("a", &[])]), rig.plan(&[]));
+    assert_eq!(again.changes[0].reason.to_string(), "vanished: it is in state and gone from the cloud");
+    world(|world| world.objects.insert("toy-1".to_owned(), hidden));
+    for plan in [again, gone] {
+        let outcome = rig.apply_plan(&plan).unwrap();
+        assert_eq!(outcome.failures[0].error, "toy.thing: it has moved since the plan was made: it is there after all");
+    }
+    assert!(rig.plan(&[on("a", &[])]).is_empty());
+}
+
+#[test]
+fn an_update_that_is_always_refused_ends() {
+    let mut rig = Rig::new();
+    let sized = |size| declare("toy.thing/a", &Spec { size: Some(size), ..thing("a") });
+    rig.apply(&[sized(1)]);
+    Rig::fault("update", "a", &[Fault::Refuse(ErrorClass::NotYet); 1000]);
+    let plan = rig.plan(&[sized(2)]);
+    let outcome = rig.apply_plan(&plan).unwrap();
+    assert_eq!(outcome.failures.len(), 1);
+    assert!(outcome.seconds < 200.0, "{outcome:?}");
+}
+
+#[test]
+fn a_resource_that_is_declared_elsewhere_is_moved_there_and_leaves_nothing() {
+    let mut rig = Rig::new();
+    rig.apply(&[on("a", &[]), kind_on("toy.fixed", "b", &["a"])]);
+    let mut elsewhere = [on("a", &[]), kind_on("toy.fixed", "b", &["a"])];
+    for declaration in &mut elsewhere {
+        declaration.target = meshplan::model::Target::aws("farland");
+    }
+    let plan = rig.plan(&elsewhere);
+    world(|world| world.places.clear());
+    let reasons: Vec<String> =
+        plan.changes.iter().map(|change| format!("{} {}", change.address, change.reason)).collect();
+    assert_eq!(
+        reasons,
+        ["toy.fixed/b it lives in toyland and cannot move", "toy.thing/a it lives in toyland and cannot move"]
+    );
+    let outcome = rig.apply_plan(&plan).unwrap();
+    assert_eq!(outcome.counts.replaced, 2, "{outcome:#?}");
+    assert_eq!(rig.there(), ["toy.fixed b", "toy.thing a"]);
+    assert!(world(|world| world.places.iter().all(|(verb, place)| (*verb == "delete") == (place == "toyland"))));
+    assert!(rig.plan(&elsewhere).is_empty());
 }

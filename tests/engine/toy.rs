@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) next: u64,
     /// Every request, in order.
     pub(crate) requests: Vec<String>,
+    /// Where creates and deletes went.
+    pub(crate) places: Vec<(&'static str, String)>,
     pub(crate) clock: Option<SimClock>,
     pub(crate) fuse: Option<Fuse>,
 }
@@ -92,11 +94,13 @@ pub(crate) fn world<T>(act: impl FnOnce(&mut World) -> T) -> T {
 }
 
 #[derive(Clone)]
-pub(crate) struct Toys;
+pub(crate) struct Toys {
+    place: String,
+}
 
 impl Client for Toys {
-    fn connect(_: &Cloud, _: &Target) -> Result<Self, ProviderError> {
-        Ok(Self)
+    fn connect(_: &Cloud, target: &Target) -> Result<Self, ProviderError> {
+        Ok(Self { place: target.to_string() })
     }
 }
 
@@ -231,7 +235,13 @@ impl ResourceKind for Toy {
         .await
     }
 
-    async fn create(&self, _: &Toys, spec: &Spec, owner: &Ownership) -> Result<Created<Spec, Outputs>, ProviderError> {
+    async fn create(
+        &self,
+        toys: &Toys,
+        spec: &Spec,
+        owner: &Ownership,
+    ) -> Result<Created<Spec, Outputs>, ProviderError> {
+        world(|world| world.places.push(("create", toys.place.clone())));
         self.request("create", &spec.name, |world, now| {
             world.next += 1;
             let id = format!("toy-{}", world.next);
@@ -273,7 +283,8 @@ impl ResourceKind for Toy {
         .await
     }
 
-    async fn delete(&self, _: &Toys, id: &RemoteId) -> Result<Deletion, ProviderError> {
+    async fn delete(&self, toys: &Toys, id: &RemoteId) -> Result<Deletion, ProviderError> {
+        world(|world| world.places.push(("delete", toys.place.clone())));
         let name =
             world(|world| world.objects.get(id.as_str()).map_or(String::new(), |object| object.spec.name.clone()));
         self.request("delete", &name, |world, now| {
@@ -311,6 +322,7 @@ pub(crate) fn declare(address: &str, spec: &Spec) -> Declaration {
         spec: document,
         references,
         depends_on: Vec::new(),
+        update_after: Vec::new(),
         notes: Vec::new(),
         origin: AttrPath::root(),
         protected: false,

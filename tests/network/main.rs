@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and tells its figures")]
 
+mod changes;
 mod crashes;
 mod makespan;
 mod rig;
+#[path = "../support/stand_ins.rs"]
+mod stand_ins;
+mod wire;

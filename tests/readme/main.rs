@@ -52,6 +52,7 @@ fn rerun(readme: &str, folder: &Path) -> (String, usize) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "whether to rewrite is for whoever runs the test to say")]
 fn the_transcripts_are_what_is_printed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();

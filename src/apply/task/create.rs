@@ -7,20 +7,38 @@ use jiff::Timestamp;
 use crate::apply::retry::{Advice, FIND_WINDOW};
 use crate::model::event::StepKind;
 use crate::resource::{ErrorClass, ProviderError, RemoteId};
-use crate::state::{Entry, IntendedRecord, Intent};
+use crate::state::{Entry, IntendedRecord, Intent, Record};
 
 use super::turn::{Request, Turn};
 use super::{Phase, Task, later, without_goal};
 
 impl Task<'_> {
-    pub(super) fn begin_create(&mut self, promised: Option<&Intent>, now: Timestamp) -> Turn {
+    pub(super) fn begin_create(&mut self, promised: Option<&Intent>, record: Option<&Record>, now: Timestamp) -> Turn {
         self.prior = None;
+        let deposes = self.change.goal.as_ref().is_some_and(|goal| goal.deposes);
+        let Some(promised) = promised else {
+            return match record {
+                // A second object beside one that is on record is never made: it was made after the plan was.
+                Some(record) if !deposes && self.change.id.as_ref() != Some(&record.id) => {
+                    self.moved(&format!("another run has made it: {}", record.id))
+                }
+                Some(record) if !deposes => {
+                    self.at.clone_from(&record.target);
+                    self.phase = Phase::Doubting;
+                    Turn::request(Request::Read)
+                }
+                Some(_) | None => {
+                    self.id = None;
+                    self.promise(now)
+                }
+            };
+        };
         self.id = None;
-        let Some(promised) = promised else { return self.promise(now) };
         // An earlier run promised this create: whether it was made is to be found out before anything else.
         self.owner.token.clone_from(&promised.token);
         self.maybe_made = true;
-        self.phase = Phase::Finding { until: later(promised.started, FIND_WINDOW) };
+        // From now and not from the promise: its request may have waited for a budget, and been sent the moment before.
+        self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
         Turn::request(Request::Find)
     }
 
@@ -51,7 +69,7 @@ impl Task<'_> {
 
     pub(super) fn create_failed(&mut self, error: &ProviderError, now: Timestamp) -> Turn {
         self.maybe_made |= error.class == ErrorClass::Ambiguous;
-        match self.retries.advise(error.class, error.retry_after) {
+        match self.retries.advise(error.class, error.asked_delay()) {
             Advice::Again(delay) => self.again(error, Request::Create, delay),
             Advice::Look(delay) => {
                 self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
@@ -73,7 +91,7 @@ impl Task<'_> {
         self.retries.reset();
         let entries = vec![self.created(id)];
         if self.step == StepKind::Delete {
-            self.victims.push(id.clone());
+            self.victims.push((id.clone(), self.at.clone()));
             return self.remove_next(now).after(entries);
         }
         self.settle(now).after(entries)
@@ -84,7 +102,6 @@ impl Task<'_> {
             // Describes lag behind creates: one look that finds nothing proves nothing.
             return Turn::request(Request::Find).delayed(Duration::from_secs(3));
         }
-        self.maybe_made = false;
         if self.step == StepKind::Delete {
             let entries = vec![Entry::Void { address: self.change.address.clone() }];
             return self.remove_next(now).after(entries);

@@ -12,30 +12,34 @@ use super::{Phase, Task, later, without_goal};
 
 impl Task<'_> {
     pub(super) fn begin_delete(&mut self, promised: Option<&Intent>, record: Option<&Record>, now: Timestamp) -> Turn {
-        let deposed = record.into_iter().flat_map(|record| &record.deposed).map(|deposed| deposed.id.clone());
+        let deposed = record.into_iter().flat_map(|record| &record.deposed);
         let keeps_record =
             self.change.goal.as_ref().is_some_and(|goal| goal.deposes) || self.change.reason == Reason::Deposed;
         if !keeps_record {
-            self.victims.extend(self.id.clone());
+            self.victims.extend(record.map(|record| (record.id.clone(), record.target.clone())));
         }
-        self.victims.extend(deposed);
+        self.victims.extend(deposed.map(|deposed| (deposed.id.clone(), deposed.target.clone())));
         if let Some(promised) = promised
             && !keeps_record
         {
             self.owner.token.clone_from(&promised.token);
             self.desired = promised.record.as_ref().map(|record| record.spec.clone());
-            self.phase = Phase::Finding { until: later(promised.started, FIND_WINDOW) };
+            if let Some(record) = &promised.record {
+                self.at.clone_from(&record.target);
+            }
+            self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
             return Turn::request(Request::Find);
         }
         self.remove_next(now)
     }
 
     pub(super) fn remove_next(&mut self, now: Timestamp) -> Turn {
-        let Some(victim) = self.victims.last().cloned() else {
+        let Some((victim, at)) = self.victims.last().cloned() else {
             return Turn { entries: Vec::new(), events: Vec::new(), next: Next::Finished(None) };
         };
         let planned = self.change.fingerprint.is_some() && self.change.id.as_ref() == Some(&victim);
         self.id = Some(victim);
+        self.at = at;
         if planned {
             self.phase = Phase::Checking;
             return Turn::request(Request::Read);
@@ -67,7 +71,7 @@ impl Task<'_> {
     }
 
     pub(super) fn gone(&mut self, now: Timestamp) -> Turn {
-        let Some(id) = self.victims.pop() else { return self.fail(&without_goal()) };
+        let Some((id, _)) = self.victims.pop() else { return self.fail(&without_goal()) };
         let entry = Entry::Deleted { address: self.change.address.clone(), id };
         self.retries.reset();
         self.remove_next(now).after(vec![entry])

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 
 use crate::model::diff::{FieldChange, ThreeWay, diff, mask_sensitive};
 use crate::model::event::{Event, StepKind};
-use crate::model::{Document, Value};
+use crate::model::{Document, Target, Value};
 use crate::plan::{Change, Reason};
-use crate::resource::{Deletion, DynKind, Ownership, ProviderError, RemoteId, Status};
+use crate::resource::{Deletion, DynKind, Ownership, Possession, ProviderError, RemoteId, Status};
 use crate::state::{Entry, Operation, State};
 
 use super::report::{Failure, help, is_retry_safe};
@@ -41,6 +41,8 @@ enum Phase {
     Going { since: Timestamp },
     /// Looking at someone else's object.
     Adopting,
+    /// Looking once more at what the plan believes to be gone, before acting on that.
+    Doubting,
 }
 
 /// An update that is still not what it should be after this many requests never will be: the widest kind, a
@@ -57,6 +59,8 @@ pub(in crate::apply) struct Task<'a> {
     pub(in crate::apply) gated: Duration,
     /// Which object the next read, update or delete is about.
     pub(in crate::apply) id: Option<RemoteId>,
+    /// Where the next request goes: where the object lives, which is not where its successor will when a region changed.
+    pub(in crate::apply) at: Target,
     /// The filled spec; absent for deletes.
     pub(in crate::apply) desired: Option<Document>,
     pub(in crate::apply) owner: Ownership,
@@ -68,8 +72,14 @@ pub(in crate::apply) struct Task<'a> {
     retries: Retries,
     /// Whether a create's answer was lost: its promise stays open when the step fails.
     maybe_made: bool,
-    /// What is still to be deleted, the next last.
-    victims: Vec<RemoteId>,
+    /// Whether the last request that was to change something was refused: a read that succeeds is no progress then.
+    write_failed: bool,
+    /// What the last update started from, and when it was answered: the same seen again may be an old answer.
+    updated: Option<(Document, Timestamp)>,
+    /// Whether this run has replaced or deleted something that it stands on: what that does to it was to be expected.
+    stirred: bool,
+    /// What is still to be deleted and where it lives, the next last.
+    victims: Vec<(RemoteId, Target)>,
 }
 
 /// What a task needs to begin.
@@ -83,12 +93,14 @@ pub(in crate::apply) struct Beginning<'a, 's> {
     pub(in crate::apply) desired: Option<(Value, Document)>,
     /// The token that a create gets when it has none yet.
     pub(in crate::apply) token: String,
+    /// Whether this run replaces or deletes something that the resource stands on.
+    pub(in crate::apply) stirred: bool,
 }
 
 impl<'a> Task<'a> {
     /// Begins a step.
     pub(in crate::apply) fn begin(beginning: Beginning<'a, '_>) -> (Self, Turn) {
-        let Beginning { change, step, kind, now, state, desired, token } = beginning;
+        let Beginning { change, step, kind, now, state, desired, token, stirred } = beginning;
         let record = state.records.get(&change.address);
         let (desired_value, desired) = desired.map_or((Value::Null, None), |(value, document)| (value, Some(document)));
         let mut task = Self {
@@ -106,11 +118,20 @@ impl<'a> Task<'a> {
             phase: Phase::Making,
             retries: Retries::new(seed(&change.address)),
             maybe_made: false,
+            write_failed: false,
+            updated: None,
+            stirred,
+            at: match (step, record) {
+                (StepKind::Create | StepKind::Adopt, _) | (_, None) => change.target.clone(),
+                (StepKind::Update | StepKind::Delete | StepKind::Wait | StepKind::Forget, Some(record)) => {
+                    record.target.clone()
+                }
+            },
             victims: Vec::new(),
         };
         let promised = state.intents.get(&change.address).filter(|intent| intent.operation == Operation::Create);
         let turn = match step {
-            StepKind::Create => task.begin_create(promised, now),
+            StepKind::Create => task.begin_create(promised, record, now),
             StepKind::Adopt if change.reason == Reason::BroughtAlong => {
                 task.id.clone_from(&change.id);
                 task.phase = Phase::Adopting;
@@ -126,11 +147,12 @@ impl<'a> Task<'a> {
                 Turn::request(Request::Read)
             }
             StepKind::Delete => task.begin_delete(promised, record, now),
-            StepKind::Forget => Turn {
-                entries: vec![Entry::Forgotten { address: change.address.clone() }],
-                events: Vec::new(),
-                next: Next::Finished(None),
-            },
+            // What is said to be gone is looked for once more; what is someone else's only leaves the state.
+            StepKind::Forget if record.is_some() && kind.possession() == Possession::Owned => {
+                task.phase = Phase::Doubting;
+                Turn::request(Request::Read)
+            }
+            StepKind::Forget => task.forget(),
         };
         (task, turn)
     }
@@ -154,7 +176,9 @@ impl<'a> Task<'a> {
             (Phase::Finding { until }, Answer::Found(Ok(None))) => self.not_found(until, now),
             (Phase::Settling { since, seen, rounds }, Answer::Read(Ok(live))) => match live {
                 Some(live) => {
-                    self.retries.reset();
+                    if !self.write_failed {
+                        self.retries.reset();
+                    }
                     self.phase = Phase::Settling { since, seen: true, rounds };
                     self.settled(&live, now)
                 }
@@ -162,6 +186,10 @@ impl<'a> Task<'a> {
             },
             (Phase::Settling { since, seen, rounds }, Answer::Updated(Ok(()))) => {
                 self.retries.reset();
+                self.write_failed = false;
+                if let Some((_, at)) = &mut self.updated {
+                    *at = now;
+                }
                 self.phase = Phase::Settling { since, seen, rounds: rounds + 1 };
                 Turn::request(Request::Read)
             }
@@ -178,13 +206,40 @@ impl<'a> Task<'a> {
             }
             (Phase::Going { since }, Answer::Read(Ok(live))) => self.going(since, live.as_ref(), now),
             (Phase::Adopting, Answer::Read(Ok(live))) => self.adopt(live),
-            (_, Answer::Read(Err(error)) | Answer::Updated(Err(error))) => self.retry(&error, Request::Read),
+            (Phase::Doubting, Answer::Read(Ok(live))) => self.doubted(live.is_some(), now),
+            (_, Answer::Read(Err(error))) => self.retry(&error, Request::Read),
+            (_, Answer::Updated(Err(error))) => {
+                self.write_failed = true;
+                self.updated = None;
+                self.retry(&error, Request::Read)
+            }
             (_, Answer::Found(Err(error))) => self.retry(&error, Request::Find),
             (_, Answer::Deleted(Err(error))) => self.retry(&error, Request::Delete),
             (_, Answer::Created(_) | Answer::Found(_) | Answer::Updated(_) | Answer::Deleted(_) | Answer::Read(_)) => {
                 self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked"))
             }
         }
+    }
+
+    fn forget(&self) -> Turn {
+        Turn {
+            entries: vec![Entry::Forgotten { address: self.change.address.clone() }],
+            events: Vec::new(),
+            next: Next::Finished(None),
+        }
+    }
+
+    /// The last look before a record is given up.
+    fn doubted(&mut self, there: bool, now: Timestamp) -> Turn {
+        if there {
+            return self.moved("it is there after all");
+        }
+        if self.step == StepKind::Forget {
+            return self.forget();
+        }
+        self.id = None;
+        self.at.clone_from(&self.change.target);
+        self.promise(now)
     }
 
     /// How long the step itself took so far, in seconds.
@@ -216,7 +271,7 @@ impl<'a> Task<'a> {
     }
 
     fn retry(&mut self, error: &ProviderError, request: Request) -> Turn {
-        match self.retries.advise(error.class, error.retry_after) {
+        match self.retries.advise(error.class, error.asked_delay()) {
             Advice::Again(delay) | Advice::Look(delay) => self.again(error, request, delay),
             Advice::GiveUp { .. } => self.fail(error),
         }
@@ -249,8 +304,11 @@ impl<'a> Task<'a> {
     }
 }
 
+fn text(value: Option<&Value>) -> String {
+    value.map_or_else(|| "(not set)".to_owned(), ToString::to_string)
+}
+
 fn describe(field: &FieldChange) -> String {
-    let text = |value: Option<&Value>| value.map_or_else(|| "(not set)".to_owned(), ToString::to_string);
     format!("`{}` = {} instead of {}", field.path, text(field.before.as_ref()), text(field.after.as_ref()))
 }
 

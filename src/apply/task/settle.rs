@@ -6,16 +6,19 @@ use jiff::Timestamp;
 
 use crate::apply::retry::Advice;
 use crate::model::Document;
-use crate::model::diff::{Impact, patch};
+use crate::model::diff::{Cause, Impact, patch};
 use crate::model::event::{Event, StepKind};
 use crate::resource::{ErrorClass, LiveDocument, ProviderError, Status, stored_outputs};
 use crate::state::{Entry, Intent, Operation};
 
 use super::turn::{Next, Request, Turn};
-use super::{MOST_ROUNDS, Phase, Task, describe, elapsed, without_goal};
+use super::{MOST_ROUNDS, Phase, Task, describe, elapsed, text, without_goal};
 
 /// How long a new object may stay invisible (DOMAIN 1.2).
 const NOT_YET: Duration = Duration::from_mins(2);
+
+/// How long a read may answer what was before an update.
+const STALE_READS: Duration = Duration::from_secs(10);
 
 impl Task<'_> {
     pub(super) fn begin_adopt(&mut self, now: Timestamp) -> Turn {
@@ -76,6 +79,15 @@ impl Task<'_> {
                     .map(describe)
                     .collect();
                 if stuck.is_empty() {
+                    // Not every update may be repeated (a second IPv6 block would be a second one): what looks as it did
+                    // before the last may be an old answer, and is looked at again for a while.
+                    if let Some((from, at)) = &self.updated
+                        && *from == live.spec
+                        && elapsed(*at, now) < STALE_READS
+                    {
+                        return Turn::request(Request::Read).delayed(Duration::from_secs(1));
+                    }
+                    self.updated = Some((live.spec.clone(), now));
                     return match Document::of(&patch(&observed, &self.desired_value, &fields)) {
                         Ok(to) => Turn::request(Request::Update { from: live.spec.clone(), to }),
                         Err(error) => self.fail(&ProviderError::bug(self.kind.name(), error.to_string())),
@@ -121,6 +133,7 @@ impl Task<'_> {
             declared: goal.declared,
             depends_on: goal.depends_on.clone(),
             protected: goal.protected,
+            schema_version: goal.schema_version,
             outputs: stored_outputs(self.kind, &live.outputs),
             took,
         };
@@ -143,9 +156,17 @@ impl Task<'_> {
         let unplanned: Vec<String> = now_differs
             .iter()
             .filter(|field| {
-                !self.change.fields.iter().any(|known| known.path == field.path && known.before == field.before)
+                let known =
+                    self.change.fields.iter().any(|known| known.path == field.path && known.before == field.before);
+                // A route whose gateway this run has just replaced is a blackhole: that was to be expected.
+                let expected = self.stirred && field.cause == Cause::Drifted;
+                !known && !expected
             })
-            .map(describe)
+            .map(|field| {
+                let planned = self.change.fields.iter().find(|known| known.path == field.path);
+                let was = planned.map_or(field.after.as_ref(), |known| known.before.as_ref());
+                format!("`{}` was {} and is {}", field.path, text(was), text(field.before.as_ref()))
+            })
             .collect();
         if self.change.fingerprint.is_some() && !unplanned.is_empty() {
             return self.moved(&unplanned.join(", "));

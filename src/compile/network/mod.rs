@@ -6,6 +6,8 @@
 mod carving;
 mod zones;
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -36,7 +38,7 @@ const ROLE_PRIVATE: &str = "kubernetes.io/role/internal-elb";
 pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) {
     let origin = AttrPath::keys(&["networks", network.name.as_str()]);
     let target = Target::aws(network.region.as_str());
-    let mut lowering = Lowering { topology, network, origin, target, compiled };
+    let mut lowering = Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new() };
     match &network.existing {
         Some(existing) => lowering.existing(existing),
         None => lowering.build(),
@@ -49,6 +51,8 @@ struct Lowering<'a> {
     origin: AttrPath,
     target: Target,
     compiled: &'a mut Compiled,
+    /// The routes of each route table.
+    routes: BTreeMap<Address, Vec<Address>>,
 }
 
 /// The resources that others refer to.
@@ -234,7 +238,12 @@ impl Lowering<'_> {
             state: route::State::Active,
         };
         set_target(&mut spec);
-        self.declare(self.address("aws.route", &[part, name]), &spec, &[table, through], &[]);
+        let address = self.address("aws.route", &[part, name]);
+        // Before the VPC has an IPv6 block there is nothing to route.
+        let vpc = self.address("aws.vpc", &[]);
+        let block: &[&Address] = if matches!(destination, IpNet::V6(_)) { &[&vpc] } else { &[] };
+        self.declare(address.clone(), &spec, &[table, through], block);
+        self.routes.entry(table.clone()).or_default().push(address);
     }
 
     fn private_subnets(&mut self, zones: &[Zone], carving: &Carving, tables: &[Address], gateways: &Gateways) {
@@ -243,6 +252,12 @@ impl Lowering<'_> {
         for (((n, zone), cidr), table) in (0_u32..).zip(zones).zip(&carving.private).zip(tables) {
             let spec = self.subnet(Tier::Private, zone, *cidr, private_ipv6(n), gateways, table);
             self.declare_subnet(Tier::Private, zone, &spec, gateways, table);
+            // A subnet that is there already moves to another table only when that table leads somewhere. A new one does
+            // not wait: its clusters would wait for a NAT gateway.
+            let routes = self.routes.get(table).cloned().unwrap_or_default();
+            if let Some(declaration) = self.compiled.declarations.last_mut() {
+                declaration.update_after = routes;
+            }
         }
     }
 
@@ -330,6 +345,7 @@ impl Lowering<'_> {
             spec,
             references: own(references),
             depends_on: own(depends_on),
+            update_after: Vec::new(),
             notes: Vec::new(),
             origin: self.origin.clone(),
             protected: false,

@@ -6,6 +6,8 @@ use aws_sdk_ec2::config::{Builder, Region};
 use crate::model::Target;
 use crate::resource::{Client, Cloud, ProviderError};
 
+use super::whole::WholeAnswers;
+
 /// The EC2 API of one region, behind the caller's credentials, endpoint and connector.
 #[derive(Debug, Clone)]
 pub struct Ec2(aws_sdk_ec2::Client);
@@ -25,6 +27,7 @@ impl Client for Ec2 {
                     .region(Region::new(region.to_string()))
                     // The engine is the one place that retries: it looks before it repeats a create.
                     .retry_config(RetryConfig::disabled())
+                    .interceptor(WholeAnswers)
                     .build();
                 Ok(Self(aws_sdk_ec2::Client::from_conf(config)))
             }

@@ -94,7 +94,7 @@ where
             ..ProviderError::new(class_of_code(effect, code, status), operation, explain(code, error.message()))
         },
         (None, Some(status)) => ProviderError::new(
-            class_of_status(effect, status),
+            class_of_status(effect, status, matches!(error, SdkError::ResponseError(_))),
             operation,
             format!("the answer (HTTP {status}) could not be read: {}", chain(error)),
         ),
@@ -223,11 +223,13 @@ fn class_of_code(effect: Effect, code: &str, status: Option<u16>) -> ErrorClass 
     }
 }
 
-/// The class of an answer that says no more than its HTTP status.
-fn class_of_status(effect: Effect, status: u16) -> ErrorClass {
+/// The class of an answer that says no more than its HTTP status, because it has no code or because it was `cut` short.
+fn class_of_status(effect: Effect, status: u16, cut: bool) -> ErrorClass {
     match status {
         408 => effect.unclear(),
         429 => ErrorClass::Throttled,
+        // A refusal without effect, but which? EC2 answers 400 also to what passes (not visible yet, in use, gone).
+        400..=499 if cut => ErrorClass::Transient,
         401 | 403 => ErrorClass::Denied,
         400..=499 => ErrorClass::Invalid,
         // A cut or garbled success, a redirect nobody follows, a server's own failure: the effect may be there.
@@ -339,6 +341,15 @@ mod tests {
             HttpResponse::new(200.try_into().unwrap(), SdkBody::empty()),
         );
         assert_eq!(classes(&cut), unclear);
+    }
+
+    #[test]
+    fn a_refusal_whose_reason_was_cut_off_is_asked_for_again() {
+        let cut = SdkError::response_error(
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the body ended early"),
+            HttpResponse::new(400.try_into().unwrap(), SdkBody::empty()),
+        );
+        assert_eq!(classes(&cut), (ErrorClass::Transient, ErrorClass::Transient));
     }
 
     #[test]

@@ -15,5 +15,6 @@ pub mod route_table;
 pub mod subnet;
 pub mod tags;
 pub mod vpc;
+mod whole;
 
 pub use client::Ec2;

@@ -11,7 +11,7 @@ use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, WaitPolicy,
+    RemoteId, ReplaceOrder, ResourceKind, Status, WaitPolicy,
 };
 
 use super::client::Ec2;
@@ -76,6 +76,11 @@ impl KindRules for Route {
 
     fn outputs(&self) -> &'static [OutputRule] {
         &[]
+    }
+
+    fn replace_order(&self) -> ReplaceOrder {
+        // A route is replaced when its table is: the new one leads somewhere before the old one stops to.
+        ReplaceOrder::CreateFirst
     }
 
     fn expected(&self) -> Expected {
@@ -206,8 +211,9 @@ impl ResourceKind for Route {
         Ok(there.map(|_| id))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, _: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
         let (table, destination) = parse_id(id)?;
+        let to = &to.without_foreign_target(from);
         let request = client
             .api()
             .replace_route()
@@ -236,6 +242,24 @@ impl ResourceKind for Route {
 }
 
 impl Spec {
+    /// A route has one target. One that someone set beside ours is still in `self`, because it is no field of ours: where
+    /// there are two, the one that was there before gives way.
+    fn without_foreign_target(&self, from: &Self) -> Self {
+        let mut spec = self.clone();
+        let targets = [&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id];
+        if targets.iter().filter(|target| target.is_some()).count() > 1 {
+            let drop_old = |target: &mut Option<Input<String>>, before: &Option<Input<String>>| {
+                if target == before {
+                    *target = None;
+                }
+            };
+            drop_old(&mut spec.gateway_id, &from.gateway_id);
+            drop_old(&mut spec.nat_gateway_id, &from.nat_gateway_id);
+            drop_old(&mut spec.egress_only_internet_gateway_id, &from.egress_only_internet_gateway_id);
+        }
+        spec
+    }
+
     fn same_target(&self, other: &Self) -> bool {
         (&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id)
             == (&other.gateway_id, &other.nat_gateway_id, &other.egress_only_internet_gateway_id)

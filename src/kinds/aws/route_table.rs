@@ -8,7 +8,7 @@ use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, WaitPolicy,
+    RemoteId, ReplaceOrder, ResourceKind, Status, WaitPolicy,
 };
 
 use super::client::Ec2;
@@ -49,6 +49,11 @@ impl KindRules for RouteTable {
 
     fn outputs(&self) -> &'static [OutputRule] {
         const { &[OutputRule::plain("route_table_id")] }
+    }
+
+    fn replace_order(&self) -> ReplaceOrder {
+        // Nothing about two tables clashes, and EC2 deletes none that subnets still use.
+        ReplaceOrder::CreateFirst
     }
 
     fn expected(&self) -> Expected {

@@ -4,7 +4,7 @@
 //! Create makes the subnet; updates do the rest, one request each.
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, RouteTableAssociation, SubnetState};
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::model::diff::{FieldRule, FieldTrait};
@@ -93,6 +93,10 @@ impl KindRules for Subnet {
                 OutputRule { name: "ipv6_cidr", class: OutputClass::Plain, changes_with: &["ipv6_cidr"] },
             ]
         }
+    }
+
+    fn claims(&self, spec: &Value) -> Vec<IpNet> {
+        spec.get("cidr").and_then(Value::as_str).and_then(|cidr| cidr.parse().ok()).into_iter().collect()
     }
 
     fn expected(&self) -> Expected {

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::model::diff::{FieldRule, FieldTrait};
+use crate::model::diff::{FieldChange, FieldRule, FieldTrait};
 use crate::model::{AttrPath, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership, ProviderError,
@@ -69,6 +69,11 @@ impl KindRules for Vpc {
                 OutputRule { name: "ipv6_cidr", class: OutputClass::Plain, changes_with: &["amazon_ipv6"] },
             ]
         }
+    }
+
+    fn takes_away(&self, fields: &[FieldChange]) -> bool {
+        // The subnets give their /64s back before the VPC can lose its block.
+        fields.iter().any(|field| field.path.to_string() == "amazon_ipv6" && field.after == Some(Value::Bool(false)))
     }
 
     fn expected(&self) -> Expected {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::Address;
+use crate::model::diff::{FieldRule, exposed};
+use crate::model::{Address, AttrPath, Digest};
 use crate::plan::model::{FORMAT_VERSION, Plan};
 use crate::plan::steps::step_graph;
+use crate::resource::{KindRules, RuleBook};
 
 /// A text is not a plan that this version can apply.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +28,56 @@ pub enum PlanError {
         found: u64,
     },
     /// Its parts do not fit each other: it was changed by hand or damaged.
-    #[error("the plan is damaged: {0}; make it again with `meshplan plan`")]
+    #[error("the plan was changed or damaged: {0}; make it again with `meshplan plan`")]
     Damaged(String),
 }
 
-/// The plan as JSON, ended by a line end.
-pub fn json(plan: &Plan) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(plan)?;
+/// A plan cannot be written as JSON.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritable {
+    /// A secret would be readable in it.
+    #[error(
+        "`{path}` of {address} is a secret, and the plan's file and JSON would show it: `meshplan apply TOPOLOGY` plans and \
+         applies without writing a plan"
+    )]
+    Secret {
+        /// Whose.
+        address: Address,
+        /// Where in its spec.
+        path: AttrPath,
+    },
+    /// It has no JSON form.
+    #[error("the plan has no JSON form")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The plan as JSON, ended by a line end, with a digest over all of it. Refused when a secret would be readable.
+pub fn json(plan: &Plan, rules: &RuleBook) -> Result<String, Unwritable> {
+    if let Some((address, path)) = secret(plan, &|kind| rules.kind(kind).map_or(&[], KindRules::fields)) {
+        return Err(Unwritable::Secret { address, path });
+    }
+    let digest = content_digest(&serde_json::to_string(plan)?)?;
+    let mut text = serde_json::to_string_pretty(&Plan { digest: Some(digest), ..plan.clone() })?;
     text.push('\n');
     Ok(text)
+}
+
+/// The first secret that the plan would show. What is compared is masked already; what is to be set is not.
+pub(super) fn secret(plan: &Plan, fields: &dyn Fn(&str) -> &'static [FieldRule]) -> Option<(Address, AttrPath)> {
+    plan.changes.iter().find_map(|change| {
+        let spec = &change.goal.as_ref()?.spec;
+        let path = exposed(&spec.value(), fields(change.address.kind()))?;
+        Some((change.address.clone(), path))
+    })
+}
+
+/// The digest of a plan's text, whatever its layout, without the digest that it holds.
+fn content_digest(text: &str) -> Result<Digest, serde_json::Error> {
+    let mut content: serde_json::Value = serde_json::from_str(text)?;
+    if let Some(fields) = content.as_object_mut() {
+        fields.remove("digest");
+    }
+    Ok(Digest::of(serde_json::to_string(&content)?))
 }
 
 /// The plan that a saved file holds, checked to be one that can be followed: every step belongs to a change and
@@ -51,10 +94,15 @@ pub fn parse(text: &str) -> Result<Plan, PlanError> {
         return Err(PlanError::Version { found: format_version });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let plan: Plan = serde_path_to_error::deserialize(&mut deserializer)
+    let mut plan: Plan = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| PlanError::Shape { path: error.path().to_string(), error: error.inner().to_string() })?;
     deserializer.end().map_err(|error| PlanError::Shape { path: ".".to_owned(), error: error.to_string() })?;
     check(&plan)?;
+    let digest =
+        content_digest(text).map_err(|error| PlanError::Shape { path: ".".to_owned(), error: error.to_string() })?;
+    if plan.digest.take() != Some(digest) {
+        return Err(PlanError::Damaged("it is not as it was written".to_owned()));
+    }
     Ok(plan)
 }
 

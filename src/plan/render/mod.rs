@@ -12,12 +12,13 @@ mod markdown;
 mod risk;
 mod rows;
 mod style;
+mod tags;
 mod text;
 mod value;
 
 pub use explain::{Explained, explain};
 pub use graph::{GraphFormat, graph};
-pub use json::{PlanError, json, parse};
+pub use json::{PlanError, Unwritable, json, parse};
 pub use markdown::{MARKDOWN_BUDGET, markdown};
 pub use style::{Style, Tone};
 pub use text::{chain, changes, counts, expectation, text};

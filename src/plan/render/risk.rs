@@ -1,5 +1,6 @@
 //! What a reviewer must not overlook: what goes, and what other parties rely on.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::Address;
@@ -32,29 +33,44 @@ pub(super) struct Risk {
     pub(super) text: String,
 }
 
+/// Protected first, then by how much goes with it.
+type Weight = Option<Reverse<(bool, usize)>>;
+
 /// The risks of a plan, the worst first, then by address.
 pub(super) fn risks(plan: &Plan) -> Vec<Risk> {
-    let mut found: BTreeMap<Sort, Vec<String>> = BTreeMap::new();
-    let mut add = |sort, text| found.entry(sort).or_default().push(text);
+    let mut found: BTreeMap<Sort, Vec<(Weight, String)>> = BTreeMap::new();
     let blast = BlastRadius::of(plan);
+    let mut add = |sort, change: Option<&Change>, text| {
+        let weight = change.map(|change| {
+            let protected = change.goal.as_ref().is_some_and(|goal| goal.protected);
+            Reverse((protected, blast.size(&change.address)))
+        });
+        found.entry(sort).or_default().push((weight, text));
+    };
     for change in &plan.changes {
         if is_trust_root(change) && !matches!(change.action, Action::Create | Action::NoOp) {
             add(
                 Sort::TrustRoot,
+                Some(change),
                 format!("{} {}: every certificate of the mesh hangs on it", verb(change), change.address),
             );
         }
         if change.action == Action::Replace && change.reason != Reason::Deposed {
             let reason = clean(&change.reason.to_string());
-            add(Sort::Replace, format!("replaces {}: {reason}{}", change.address, blast.text(&change.address)));
+            add(
+                Sort::Replace,
+                Some(change),
+                format!("replaces {}: {reason}{}", change.address, blast.text(&change.address)),
+            );
         }
         // A destroy deletes everything: naming each says nothing.
         if change.action == Action::Delete && plan.operation == Operation::Apply && !is_gateway_address(change) {
-            add(Sort::Delete, format!("deletes {}{}", change.address, blast.text(&change.address)));
+            add(Sort::Delete, Some(change), format!("deletes {}{}", change.address, blast.text(&change.address)));
         }
         if is_gateway_address(change) && plan.operation == Operation::Apply {
             add(
                 Sort::GatewayAddress,
+                Some(change),
                 format!("{} {}: peers that allow this address must follow", verb(change), change.address),
             );
         }
@@ -62,6 +78,7 @@ pub(super) fn risks(plan: &Plan) -> Vec<Risk> {
             let value = |value: Option<&_>| value.map_or_else(|| "(none)".to_owned(), show);
             add(
                 Sort::IpFamily,
+                Some(change),
                 format!(
                     "{}: IP family, `{}`: {} -> {}",
                     change.address,
@@ -73,12 +90,15 @@ pub(super) fn risks(plan: &Plan) -> Vec<Risk> {
         }
     }
     if plan.operation == Operation::Destroy && plan.summary.delete > 0 {
-        add(Sort::Delete, format!("deletes everything in state: {}", counted(plan.summary.delete, "resource")));
+        add(Sort::Delete, None, format!("deletes everything in state: {}", counted(plan.summary.delete, "resource")));
     }
     found.into_iter().flat_map(|(sort, texts)| limited(sort, texts)).collect()
 }
 
-fn limited(sort: Sort, mut texts: Vec<String>) -> Vec<Risk> {
+fn limited(sort: Sort, mut weighed: Vec<(Weight, String)>) -> Vec<Risk> {
+    // The worst must not be what is only counted.
+    weighed.sort_by_key(|(weight, _)| *weight);
+    let mut texts: Vec<String> = weighed.into_iter().map(|(_, text)| text).collect();
     let rest = texts.len().saturating_sub(PER_SORT);
     if rest > 0 {
         texts.truncate(PER_SORT);
@@ -121,9 +141,13 @@ fn is_gateway_address(change: &Change) -> bool {
     gives_up && holds
 }
 
-/// A field of an existing resource that decides which IP families it speaks.
+/// A field of an existing resource that decides which IP families it speaks. Another range of the same family is none.
 fn changes_ip_family(change: &Change, field: &FieldChange) -> bool {
     let exists = matches!(change.action, Action::Update | Action::Replace);
+    let is_range = |segment: &Segment| matches!(segment, Segment::Key(key) if key.contains("cidr"));
+    if field.before.is_some() && field.after.is_some() && field.path.segments().last().is_some_and(is_range) {
+        return false;
+    }
     let names = |segment: &Segment| match segment {
         Segment::Key(key) => ["ipv6", "ip_family", "dual_stack"].iter().any(|name| key.contains(name)),
         Segment::Index(_) => false,
@@ -145,17 +169,21 @@ impl<'a> BlastRadius<'a> {
         Self(dependents)
     }
 
-    fn text(&self, address: &'a Address) -> String {
+    fn text(&self, address: &Address) -> String {
+        match self.size(address) {
+            0 => String::new(),
+            1 => " (1 further resource goes with it)".to_owned(),
+            n => format!(" ({n} further resources go with it)"),
+        }
+    }
+
+    fn size(&self, address: &Address) -> usize {
         let mut reached = std::collections::BTreeSet::new();
         let mut pending: Vec<&Address> = vec![address];
         while let Some(next) = pending.pop() {
             pending.extend(self.0.get(next).into_iter().flatten().copied().filter(|found| reached.insert(*found)));
         }
         reached.remove(address);
-        match reached.len() {
-            0 => String::new(),
-            1 => " (1 further resource goes with it)".to_owned(),
-            n => format!(" ({n} further resources go with it)"),
-        }
+        reached.len()
     }
 }

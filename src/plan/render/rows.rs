@@ -43,10 +43,16 @@ pub(super) fn heading(change: &Change) -> String {
 
 /// The changed fields, in document order.
 pub(super) fn rows(change: &Change) -> Vec<Row> {
-    let paths: Vec<String> = change.fields.iter().map(|field| clean(&field.path.to_string())).collect();
+    rows_of(change, &|_| true)
+}
+
+/// The changed fields that a view shows, in document order.
+pub(super) fn rows_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool) -> Vec<Row> {
+    let fields: Vec<&FieldChange> = change.fields.iter().filter(|field| shown(field)).collect();
+    let paths: Vec<String> = fields.iter().map(|field| clean(&field.path.to_string())).collect();
     let width = paths.iter().map(|path| path.chars().count()).max().unwrap_or_default().min(PATH_WIDTH);
-    let mut rows = Vec::with_capacity(change.fields.len());
-    for (field, path) in change.fields.iter().zip(paths) {
+    let mut rows = Vec::with_capacity(fields.len());
+    for (field, path) in fields.into_iter().zip(paths) {
         let path = if path.is_empty() { "(all of it)".to_owned() } else { path };
         push_field(field, change.action, &format!("{path:width$}"), &mut rows);
     }

@@ -4,12 +4,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::compile::Declaration;
+use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Document, Target};
 use crate::plan::Plan;
+use crate::resource::Registry;
 use crate::state::State;
 
 fn plan_of(json: &str) -> Plan {
-    parse(json).unwrap()
+    serde_json::from_str(json).unwrap()
+}
+
+fn written(plan: &Plan) -> String {
+    json(plan, &Registry::new(&[]).rules()).unwrap()
 }
 
 /// One change of every sort, as the planner would write it.
@@ -70,6 +76,7 @@ fn declarations() -> Vec<Declaration> {
         spec: Document::empty(),
         references: references.iter().map(|address| address.parse().unwrap()).collect(),
         depends_on: Vec::new(),
+        update_after: Vec::new(),
         notes: notes.iter().map(ToString::to_string).collect(),
         origin: AttrPath::keys(&["networks", "network1"]),
         protected: false,
@@ -124,7 +131,7 @@ fn the_graph_in_every_format() {
 #[test]
 fn json_reads_back_to_the_same_plan_and_always_has_the_documented_fields() {
     let plan = sample();
-    let text = json(&plan).unwrap();
+    let text = written(&plan);
     assert_eq!(parse(&text).unwrap(), plan);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     for change in value["changes"].as_array().unwrap() {
@@ -136,6 +143,76 @@ fn json_reads_back_to_the_same_plan_and_always_has_the_documented_fields() {
 }
 
 #[test]
+fn another_layout_is_the_same_plan() {
+    let text = written(&sample());
+    let compact: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(parse(&compact.to_string()).unwrap(), sample());
+}
+
+#[test]
+fn a_secret_that_would_be_set_is_not_written() {
+    const SENSITIVE: &[FieldRule] = &[FieldRule { path: "auth.key", traits: &[FieldTrait::Sensitive] }];
+    let with = |key: &str| {
+        let mut plan = sample();
+        let goal = serde_json::json!({
+            "spec": {"auth": {"key": serde_json::from_str::<serde_json::Value>(key).unwrap()}},
+            "declared": crate::model::Digest::of("x"), "depends_on": [], "protected": false, "schema_version": 1,
+        });
+        plan.changes[4].goal = Some(serde_json::from_value(goal).unwrap());
+        super::json::secret(&plan, &|_| SENSITIVE).map(|(address, path)| format!("{address} {path}"))
+    };
+    assert_eq!(with("\"hunter2\"").as_deref(), Some("aws.vpc/network1 auth.key"));
+    assert_eq!(with(r#"{"$ref": {"address": "pki.root/a", "output": "key"}}"#), None);
+}
+
+#[test]
+fn tags_that_all_creates_have_are_said_once() {
+    let mut plan = sample();
+    let mut create = plan.changes[5].clone();
+    let tag = |key: &str, value: &str| {
+        let field = serde_json::json!({"path": AttrPath::keys(&["tags", key]), "after": value, "impact": "update", "cause": "changed"});
+        serde_json::from_value(field).unwrap()
+    };
+    plan.changes[5].fields = vec![tag("Name", "a"), tag("meshplan:mesh", "m"), tag("owner", "me"), tag("tier", "1")];
+    let alone = text(&plan, Style::plain());
+    assert!(alone.contains("tags.meshplan:mesh = \"m\"") && !alone.contains("Not shown"), "{alone}");
+    create.address = "aws.vpc/network3".parse().unwrap();
+    create.fields = vec![tag("Name", "b"), tag("meshplan:mesh", "m"), tag("owner", "me"), tag("tier", "2")];
+    plan.changes.push(create);
+    let both = text(&plan, Style::plain());
+    assert!(both.contains("      + tags.tier = \"1\"\n\n") && both.contains("      + tags.tier = \"2\"\n\n"), "{both}");
+    assert!(
+        both.contains("Not shown: tags that all 2 creates with tags have: owner = \"me\", Name, meshplan:mesh\n"),
+        "{both}"
+    );
+    assert!(!both.contains("tags.Name"), "{both}");
+}
+
+#[test]
+fn the_worst_risks_are_named_and_another_range_is_no_other_family() {
+    let mut plan = sample();
+    let replace = plan.changes[3].clone();
+    plan.changes = (0..12)
+        .map(|n| {
+            let mut change =
+                super::Change { address: format!("aws.subnet/a/{n:02}").parse().unwrap(), ..replace.clone() };
+            change.fields.clear();
+            change
+        })
+        .collect();
+    plan.changes.push(super::Change { address: "aws.vpc/a".parse().unwrap(), requirements: Vec::new(), ..replace });
+    for change in &mut plan.changes[..12] {
+        change.requirements = vec!["aws.vpc/a".parse().unwrap()];
+    }
+    let shown = text(&plan, Style::plain());
+    let (_, risks) = shown.split_once("Look twice at:\n").unwrap();
+    assert!(risks.starts_with("  replaces aws.vpc/a: `cidr` cannot change in place (12 further"), "{risks}");
+    assert!(risks.contains("IP family, `ipv6_cidr`: (none) -> "), "{risks}");
+    plan.changes[12].fields[1].before = Some("2600::/64".into());
+    assert!(!text(&plan, Style::plain()).contains("IP family"));
+}
+
+#[test]
 fn colours_are_written_only_when_asked_for() {
     assert!(text(&sample(), Style::new(true)).contains("\u{1b}[32m"));
     assert!(!text(&sample(), Style::plain()).contains('\u{1b}'));
@@ -143,13 +220,15 @@ fn colours_are_written_only_when_asked_for() {
 
 #[test]
 fn damaged_plans_are_refused_with_the_place() {
-    let good = json(&sample()).unwrap();
+    let good = written(&sample());
     let cases = [
         (good.replace("\"format_version\": 1", "\"format_version\": 9"), "format version 9"),
         (good.replace("\"id\": 3", "\"id\": 7"), "step 3 calls itself 7"),
         (good.replacen("\"after\": []", "\"after\": [6]", 1), "which comes later"),
         (good.replace("\"kind\": \"adopt\"", "\"kind\": \"explode\""), "steps[6].kind"),
         (good.replace("\"seconds\": 128.5", "\"seconds\": -1.0"), "expected to take -1"),
+        (good.replace("10.2.0.0/16", "10.3.0.0/16"), "it is not as it was written"),
+        (good.replace("\"digest\"", "\"other\""), "it is not as it was written"),
         (format!("{good}x"), "trailing"),
         (good[..good.len() / 2].to_owned(), "EOF"),
         (String::new(), "EOF"),
@@ -245,7 +324,7 @@ proptest! {
             prop_assert!(control.is_none(), "{control:?}");
         }
         prop_assert_eq!(&comment, &markdown(&plan));
-        prop_assert_eq!(parse(&json(&plan).unwrap()).unwrap(), plan);
+        prop_assert_eq!(parse(&written(&plan)).unwrap(), plan);
     }
 }
 

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::model::Address;
+use crate::model::diff::FieldChange;
 use crate::model::event::Operation;
 use crate::plan::model::{Action, Change, Plan, Summary};
 
-use super::rows::{Mark, Row, heading, rows};
+use super::rows::{Mark, Row, heading, rows_of};
 use super::style::{Style, Tone};
+use super::tags::CommonTags;
 use super::value::clean;
 use super::{counted, duration, risk};
 
@@ -53,12 +55,17 @@ pub fn text(plan: &Plan, style: Style) -> String {
     out.text
 }
 
-/// The changes alone, each followed by an empty line.
+/// The changes alone, each followed by an empty line. Tags that every create brings along are said once.
 #[must_use]
 pub fn changes(plan: &Plan, style: Style) -> String {
     let mut out = Out { text: String::new(), style };
+    let common = CommonTags::of(plan);
     for change in &plan.changes {
-        out.change(change);
+        out.change(change, &common);
+        out.blank();
+    }
+    if let Some(remark) = common.remark() {
+        out.line(Tone::Plain, &remark);
         out.blank();
     }
     out.text
@@ -133,7 +140,11 @@ pub(super) fn tone(action: Action) -> Tone {
 
 /// The fields and notes of a change as lines, without its heading; for the plan and for `explain`.
 pub(super) fn body(change: &Change, style: Style) -> Vec<String> {
-    let mut lines: Vec<String> = rows(change).iter().map(|row| field_line(row, style)).collect();
+    body_of(change, &|_| true, style)
+}
+
+fn body_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool, style: Style) -> Vec<String> {
+    let mut lines: Vec<String> = rows_of(change, shown).iter().map(|row| field_line(row, style)).collect();
     lines.extend(
         change
             .notes
@@ -175,11 +186,12 @@ impl Out {
         self.text.push('\n');
     }
 
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &Change, common: &CommonTags) {
         let glyph = self.style.paint(tone(change.action), &format!("{:>3}", glyph(change)));
         let heading = self.style.paint(Tone::Strong, &heading(change));
         let _ = writeln!(self.text, "{glyph} {heading}");
-        for line in body(change, self.style) {
+        let shown = |field: &FieldChange| change.action != Action::Create || !common.hides(field);
+        for line in body_of(change, &shown, self.style) {
             self.text.push_str(&line);
             self.text.push('\n');
         }

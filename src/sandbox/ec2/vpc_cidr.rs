@@ -7,7 +7,7 @@ use super::vpc::parse_ipv4;
 use super::{Answer, Call, Operation, refer, writes};
 use crate::sandbox::protocol::{ApiError, Xml};
 use crate::sandbox::world::ids::Mint;
-use crate::sandbox::world::ranges::{amazon_ipv6, overlap, overlap_any};
+use crate::sandbox::world::ranges::{amazon_ipv6, overlap};
 use crate::sandbox::world::rows::{Ipv4Block, Ipv6Block, Route, RouteTarget};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -91,7 +91,8 @@ fn associate(call: &mut Call<'_>) -> Answer {
         }
     };
     edit_local_routes(call, id, |routes| {
-        routes.retain(|route| !overlap_any(route.destination, added));
+        // What leads to a part of the block gives way to the local route; a wider route, as the default one, stays.
+        routes.retain(|route| !added.contains(&route.destination));
         routes.insert(0, Route { destination: added, target: RouteTarget::Local });
     });
     Ok(xml)

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::Region;
 use super::ids::{Mint, number_of};
@@ -14,11 +14,6 @@ pub(crate) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 
 /// The same for IPv6.
 pub(crate) fn overlap6(one: Ipv6Net, other: Ipv6Net) -> bool {
-    one.contains(&other) || other.contains(&one)
-}
-
-/// The same for either family.
-pub(crate) fn overlap_any(one: IpNet, other: IpNet) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 

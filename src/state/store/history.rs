@@ -117,10 +117,9 @@ fn repair(paths: &Paths, restored: State) -> Result<(), StoreError> {
 /// What to do about a damaged state file.
 pub(super) fn way_out(paths: &Paths) -> String {
     match newest(paths) {
-        Ok(Some(state)) => format!(
-            "serial {0} is whole in the history: `meshplan state history --restore {0}` brings it back",
-            state.serial
-        ),
+        Ok(Some(state)) => {
+            format!("serial {0} is whole in the history: `meshplan state restore {0}` brings it back", state.serial)
+        }
         Ok(None) | Err(_) => format!(
             "no snapshot in `{}` is whole: restore the file from a backup, or move it away and take the resources in with \
              `meshplan state adopt`",

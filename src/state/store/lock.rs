@@ -46,17 +46,29 @@ pub(super) struct Lock {
     file: File,
 }
 
+/// How often and after how long a lock whose holder has no name is tried again: a tenth of a second in all.
+const NAMELESS_TRIES: u32 = 20;
+const NAMELESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+
 impl Lock {
     /// Takes the lock at once or says who has it. Also the owner that died with the lock, if one did.
     pub(super) fn take(path: &Path, owner: &Owner) -> Result<(Self, Option<Owner>), StoreError> {
         let mut file =
             disk::private().read(true).write(true).create(true).truncate(false).open(path).at("open", path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { path: path.to_owned(), owner: read_owner(&mut file) });
+        for tries in 0.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    // A holder without a name has just taken it, or is a child between its fork and its exec: in a moment
+                    // it has a name, or no lock.
+                    let owner = read_owner(&mut file);
+                    if owner.is_some() || tries >= NAMELESS_TRIES {
+                        return Err(StoreError::Locked { path: path.to_owned(), owner });
+                    }
+                    std::thread::sleep(NAMELESS_PAUSE);
+                }
+                Err(TryLockError::Error(source)) => return Err(source).at("lock", path),
             }
-            Err(TryLockError::Error(source)) => return Err(source).at("lock", path),
         }
         let died = read_owner(&mut file);
         let mut note = serde_json::to_vec(owner).map_err(StoreError::Encode)?;

@@ -302,7 +302,7 @@ fn a_damaged_state_file_is_refused_untouched_and_rebuilt_as_it_was() {
             let text = message(&error);
             assert!(text.starts_with(&format!("state file `{}` is damaged: ", path.display())), "{text}");
             assert!(text.contains(says), "{text}");
-            assert!(text.ends_with("`meshplan state history --restore 3` brings it back"), "{text}");
+            assert!(text.ends_with("`meshplan state restore 3` brings it back"), "{text}");
         }
         assert_eq!(files(&directory), before);
         let store = restore(&directory, "demo", 3, with_fuse(Fuse::never())).unwrap();
