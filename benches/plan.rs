@@ -1,6 +1,6 @@
 //! What a plan costs when everything is applied and nothing changed: by phase, and growing with the mesh.
 //!
-//! `cargo bench --bench plan` applies meshes of several sizes to a sandbox, then plans them offline in a process of
+//! `cargo bench --bench plan` makes the states of applied meshes of several sizes, then plans them offline in a process of
 //! its own and prints a table: the median of several such processes for each phase, what one needed at its
 //! largest, and how long the command takes from its start to its end.
 //!
@@ -18,16 +18,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use meshplan::apply::Budgets;
-use meshplan::compile::compile;
+use meshplan::compile::{Declaration, compile};
+use meshplan::model::{Address, Document};
 use meshplan::plan::render::{Style, text};
 use meshplan::sandbox::Options;
-use meshplan::state::Store;
+use meshplan::state::{Entry, IntendedRecord, State, Store};
 use meshplan::topology::parse;
 
 use support::{MESH, Measured, RESOURCES_PER_NETWORK, Watch, median, ms, peak_megabytes, timed};
 
 /// Resources in a mesh, about.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+/// Networks that are really applied: one for each region.
+const SAMPLES: usize = 4;
 /// How often each is planned.
 const ROUNDS: usize = 5;
 /// What a child prints: parse and rules, compile, load, plan, render, all of them, and its peak.
@@ -108,17 +111,58 @@ fn measure(folder: &Path, topology: &str) -> Measured<()> {
 
 /// Writes a topology, the same with one network changed, and the state of the first when it is applied. Answers how
 /// many resources it has.
+///
+/// The first networks are applied in a sandbox; the records of the others are theirs, under the others' names.
 fn write(folder: &Path, networks: usize) -> Measured<usize> {
     create_dir_all(folder)?;
-    let content = support::topology(networks, 4)?;
+    let content = support::topology(networks, SAMPLES)?;
     let changed = content.replacen("[networks.network-1]\n", "[networks.network-1]\ndns64 = true\n", 1);
     for (name, content) in [("bench.toml", &content), ("changed.toml", &changed)] {
         File::create(folder.join(name))?.write_all(content.as_bytes())?;
     }
+    let samples = samples(&folder.join("samples"))?;
     let declarations = support::declarations(&content)?;
+    let mut store = support::open(folder)?;
+    for group in declarations.chunks(1_000) {
+        let entries =
+            group.iter().map(|declaration| like_sample(declaration, &samples)).collect::<Measured<Vec<_>>>()?;
+        store.append(&entries)?;
+    }
+    store.save()?;
+    Ok(declarations.len())
+}
+
+/// The state of as many networks as there are regions, so that there is one of each that differs in more than names.
+fn samples(folder: &Path) -> Measured<State> {
+    let declarations = support::declarations(&support::topology(SAMPLES, SAMPLES)?)?;
     let sandbox = support::sandbox(Options::unhindered())?;
     let mut store = support::open(folder)?;
     support::create_all(&mut store, &sandbox, &declarations, Budgets::unlimited(), &mut Watch::every(usize::MAX))?;
-    store.save()?;
-    Ok(declarations.len())
+    Ok(store.state().clone())
+}
+
+/// What the record of a declaration is, going by that of the sample in its region.
+fn like_sample(declaration: &Declaration, samples: &State) -> Measured<Entry> {
+    let name = declaration.address.parts().next().ok_or("an address without a network")?;
+    let number: usize = name.strip_prefix("network-").ok_or("a network of another name")?.parse()?;
+    let (own, sampled) = (format!("/{name}"), format!("/network-{}", (number - 1) % SAMPLES + 1));
+    let renamed = |document: &Document| -> Measured<Document> {
+        Ok(serde_json::from_str(&document.as_str().replace(&sampled, &own))?)
+    };
+    let sample: Address = declaration.address.as_str().replacen(&own, &sampled, 1).parse()?;
+    let sample = samples.records.get(&sample).ok_or_else(|| format!("{sample} was not applied"))?;
+    Ok(Entry::Adopted {
+        address: declaration.address.clone(),
+        id: sample.id.clone(),
+        record: IntendedRecord {
+            schema_version: sample.schema_version,
+            target: sample.target.clone(),
+            spec: renamed(&sample.spec)?,
+            declared: declaration.digest(),
+            depends_on: declaration.requirements(),
+            protected: sample.protected,
+            deposes: false,
+        },
+        outputs: renamed(&sample.outputs)?,
+    })
 }
