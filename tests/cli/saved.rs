@@ -1,5 +1,7 @@
 //! Plans that are saved and applied later: what makes them stale, what does not, and whose they are.
 
+use std::fmt::Write as _;
+
 use meshplan::plan::Plan;
 use meshplan::plan::render::{json, parse};
 
@@ -70,7 +72,7 @@ fn a_saved_plan_with_renames_can_be_applied() {
     let mut renamed = SMALL.replace("network1", "core");
     for address in list.stdout.lines().filter_map(|line| line.split_whitespace().next()) {
         let to = address.replace("network1", "core");
-        renamed.push_str(&format!("\n[[moved]]\nfrom = \"{address}\"\nto = \"{to}\"\n"));
+        write!(renamed, "\n[[moved]]\nfrom = \"{address}\"\nto = \"{to}\"\n").unwrap();
     }
     place.write("small.toml", &renamed);
     let planned = place.sandbox("plan small.toml --out saved.json").succeeded();
