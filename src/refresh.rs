@@ -21,8 +21,9 @@ use crate::state::{Operation, RecordStatus, State};
 /// How many reads are in flight at once. EC2 grants bursts of 100 reads of each sort (DOMAIN names no lower limit).
 const WIDTH: usize = 16;
 
-/// How often a read is repeated while the service does not answer properly.
-const TRIES: u32 = 5;
+/// How often a read is repeated while the service does not answer properly: half a minute in all. Whoever has no network
+/// at all is told at once, by the look at the caller's identity that comes before.
+const TRIES: u32 = 7;
 
 /// When what state knows of is not there, it is looked for again after these delays: what was made just before is seen
 /// late, and an absence that is believed too soon is a second object.
