@@ -45,7 +45,7 @@ pub(super) fn report(report: &Report<'_>, style: Style) -> String {
     out
 }
 
-/// `Apply: 28 created, 0 updated, …`.
+/// `Apply: 28 created, 0 failed`; what there is none of is left out, but for failures: that there are none is news.
 #[must_use]
 pub(super) fn counts(operation: Operation, counts: &Counts) -> String {
     let Counts { created, updated, replaced, deleted, adopted, forgotten, failed, skipped, not_started } = counts;
@@ -53,14 +53,20 @@ pub(super) fn counts(operation: Operation, counts: &Counts) -> String {
         Operation::Apply => "Apply",
         Operation::Destroy => "Destroy",
     };
-    let mut text = format!(
-        "{what}: {created} created, {updated} updated, {replaced} replaced, {deleted} deleted, {forgotten} forgotten, \
-         {adopted} adopted, {failed} failed, {skipped} skipped"
-    );
-    if *not_started > 0 {
-        let _ = write!(text, ", {not_started} not started");
-    }
-    text
+    let counts = [
+        (created, "created"),
+        (updated, "updated"),
+        (replaced, "replaced"),
+        (deleted, "deleted"),
+        (forgotten, "forgotten"),
+        (adopted, "adopted"),
+        (failed, "failed"),
+        (skipped, "skipped"),
+        (not_started, "not started"),
+    ];
+    let is_said = |(n, what): &&(&usize, &str)| **n > 0 || *what == "failed";
+    let said: Vec<String> = counts.iter().filter(is_said).map(|(n, what)| format!("{n} {what}")).collect();
+    format!("{what}: {}", said.join(", "))
 }
 
 fn time(report: &Report<'_>) -> String {
@@ -155,7 +161,7 @@ mod tests {
              blocked: 4 steps: aws.route/a, aws.route/b, aws.route/c and 1 more\n  \
              safe to run again: yes, once the cause is mended\n  \
              help: raise the quota in Service Quotas\n\n\
-             Apply: 20 created, 0 updated, 0 replaced, 0 deleted, 0 forgotten, 0 adopted, 1 failed, 4 skipped\n\
+             Apply: 20 created, 1 failed, 4 skipped\n\
              Took 12 s of simulated time (0.4 s real), 1.20 x its critical path: aws.vpc/network1 -> \
              aws.subnet/network1/public-a\n\
              Next: `meshplan apply two-network.toml`\n"

@@ -71,14 +71,21 @@ pub fn changes(plan: &Plan, style: Style) -> String {
     out.text
 }
 
-/// `Plan: 28 to create, 1 to update, …`.
+/// `Plan: 28 to create, 1 to update, 4 unchanged`; what there is none of is left out.
 #[must_use]
 pub fn counts(summary: &Summary) -> String {
     let Summary { create, update, replace, delete, forget, adopt, no_op } = summary;
-    format!(
-        "Plan: {create} to create, {update} to update, {replace} to replace, {delete} to delete, {forget} to forget, \
-         {adopt} to adopt, {no_op} unchanged"
-    )
+    let counts = [
+        (create, "to create"),
+        (update, "to update"),
+        (replace, "to replace"),
+        (delete, "to delete"),
+        (forget, "to forget"),
+        (adopt, "to adopt"),
+        (no_op, "unchanged"),
+    ];
+    let said: Vec<String> = counts.iter().filter(|(n, _)| **n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    format!("Plan: {}", said.join(", "))
 }
 
 /// `Expected: about 2 m 10 s; longest chain: aws.vpc/network1 -> …`.
