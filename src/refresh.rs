@@ -16,17 +16,31 @@ use crate::plan::{Observation, Observed};
 use crate::resource::{
     Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
 };
-use crate::state::{Operation, State};
+use crate::state::{Operation, RecordStatus, State};
 
 /// How many reads are in flight at once. EC2 grants bursts of 100 reads of each sort (DOMAIN names no lower limit).
 const WIDTH: usize = 16;
 
-/// How often a read is repeated while the service does not answer properly.
-const TRIES: u32 = 5;
+/// How often a read is repeated while the service does not answer properly: half a minute in all. Whoever has no network
+/// at all is told at once, by the look at the caller's identity that comes before.
+const TRIES: u32 = 7;
 
 /// When what state knows of is not there, it is looked for again after these delays: what was made just before is seen
-/// late, and an absence that is believed too soon is a second object. DOMAIN allows for lags of seconds.
-const SECOND_LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// late, and an absence that is believed too soon is a second object.
+///
+/// DOMAIN 1.2 allows for 30 seconds of lag after a create. The last delay makes up for that where the state itself says
+/// that the object is young: it was never seen ready, or its deletion was requested. A promise without an id is looked
+/// for once: the step that keeps it looks for as long as it takes.
+const SECOND_LOOKS: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(15),
+];
+
+/// How many of [`SECOND_LOOKS`] an object gets that was seen ready.
+const LOOKS_FOR_THE_READY: usize = 4;
 
 /// What a refresh found.
 #[derive(Debug, Default)]
@@ -63,7 +77,7 @@ pub async fn refresh(
     let resources = looks.iter().map(Look::len).sum();
     let started = clock.now();
     sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
-    let mut delays = SECOND_LOOKS.into_iter();
+    let mut delays = SECOND_LOOKS.into_iter().enumerate();
     loop {
         let again = looks.clone();
         let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
@@ -72,20 +86,26 @@ pub async fn refresh(
             refreshed.observed.extend(found);
         }
         drop(answers);
+        let Some((n, delay)) = delays.next() else { break };
         let is_missing = |address: &Address| {
+            let record = state.records.get(address).filter(|_| !is_promised(state, address));
             matches!(refreshed.observed.get(address), Some(Observation::Absent))
-                && (state.records.contains_key(address) || state.intents.contains_key(address))
+                && record.is_some_and(|record| n < LOOKS_FOR_THE_READY || record.status != RecordStatus::Ready)
         };
         looks = again.into_iter().filter_map(|look| look.only(&is_missing)).collect();
-        match delays.next() {
-            Some(delay) if !looks.is_empty() => clock.sleep(delay).await,
-            Some(_) | None => break,
+        if looks.is_empty() {
+            break;
         }
+        clock.sleep(delay).await;
     }
     let at = clock.now();
     let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
     sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
     refreshed
+}
+
+fn is_promised(state: &State, address: &Address) -> bool {
+    state.intents.get(address).is_some_and(|intent| intent.operation == Operation::Create)
 }
 
 /// What is to be read: records by id, unfinished creates by token, and undeclared kinds' objects by their known id.
@@ -99,7 +119,7 @@ fn looks<'a>(
     let mut looks = Vec::new();
     let borrowed = borrowed(registry, declarations);
     for (address, record) in &state.records {
-        let promised = state.intents.get(address).is_some_and(|intent| intent.operation == Operation::Create);
+        let promised = is_promised(state, address);
         match registry.kind(address.kind()) {
             // What the promise made is what matters; the record's own object is its predecessor.
             Some(_) if promised => {}

@@ -165,8 +165,11 @@ mod tests {
 
     use super::*;
 
+    /// Number of steps, edges, durations, and which fail.
+    type Drawn = (usize, Vec<(usize, usize)>, Vec<u8>, Vec<bool>);
+
     /// Arbitrary graphs (an edge only goes to a higher index, so there is no cycle), durations, and failures.
-    fn runs() -> impl Strategy<Value = (usize, Vec<(usize, usize)>, Vec<u8>, Vec<bool>)> {
+    fn runs() -> impl Strategy<Value = Drawn> {
         (1_usize..40).prop_flat_map(|n| {
             (
                 Just(n),

@@ -155,10 +155,16 @@ fn connect(change: &Change, pairs: &BTreeMap<&Address, Pair>, leavers: &BTreeMap
     }
 }
 
+/// What a deletion frees, once its step is done.
+struct Freed {
+    gone: usize,
+    ranges: Vec<IpNet>,
+}
+
 /// What is made waits for what is deleted with a range that overlaps its own, in the same network.
 fn free_claims(changes: &[Change], pairs: &BTreeMap<&Address, Pair>, state: &State, rules: &RuleBook, dag: &mut Dag) {
     // By kind and by what both stand on: the same range in another VPC is no clash.
-    let mut freed: BTreeMap<(&str, &Address), Vec<(usize, Vec<IpNet>)>> = BTreeMap::new();
+    let mut freed: BTreeMap<(&str, &Address), Vec<Freed>> = BTreeMap::new();
     for change in changes {
         let (Some(rules), Some(record)) = (rules.kind(change.address.kind()), state.records.get(&change.address))
         else {
@@ -170,7 +176,7 @@ fn free_claims(changes: &[Change], pairs: &BTreeMap<&Address, Pair>, state: &Sta
             continue;
         }
         for requirement in &change.requirements {
-            freed.entry((change.address.kind(), requirement)).or_default().push((gone, claims.clone()));
+            freed.entry((change.address.kind(), requirement)).or_default().push(Freed { gone, ranges: claims.clone() });
         }
     }
     if freed.is_empty() {
@@ -184,7 +190,7 @@ fn free_claims(changes: &[Change], pairs: &BTreeMap<&Address, Pair>, state: &Sta
         }
         let claims = rules.claims(&goal.spec.value());
         for requirement in &goal.depends_on {
-            for (gone, ranges) in freed.get(&(change.address.kind(), requirement)).into_iter().flatten() {
+            for Freed { gone, ranges } in freed.get(&(change.address.kind(), requirement)).into_iter().flatten() {
                 let clash = ranges.iter().any(|theirs| claims.iter().any(|ours| overlap(theirs, ours)));
                 if clash && Some(*gone) != *own && !dag.reachable([*ready], Reach::Followers)[*gone] {
                     dag.edge(*gone, *ready);

@@ -99,3 +99,28 @@ fn anything_can_be_replaced_by_name() {
         assert!(again.is_empty(), "after replacing {address}: {again:#?}");
     }
 }
+
+#[test]
+fn a_route_that_someone_sent_elsewhere_is_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = start(folder.path());
+    let all = declarations(&network(""));
+    process.apply(&all);
+    let id = |address: &str| process.process.store.state().records[address].id.to_string();
+    let (table, internet) = (id("aws.route_table/n/private"), id("aws.internet_gateway/n"));
+    let region = aws_config::Region::new("us-west-2");
+    let config = process.sandbox.sdk_config().into_builder().region(region).build();
+    let client = aws_sdk_ec2::Client::new(&config);
+    let elsewhere =
+        client.replace_route().route_table_id(&table).destination_cidr_block("0.0.0.0/0").gateway_id(&internet);
+    run(process.sandbox.drive(elsewhere.send())).unwrap();
+    let plan = process.plan(&all);
+    assert_eq!(plan.changes.len(), 1, "{plan:#?}");
+    assert_eq!(plan.changes[0].reason.to_string(), "drifted");
+    process.apply(&all);
+    assert!(process.plan(&all).is_empty());
+    let tables = run(process.sandbox.drive(client.describe_route_tables().route_table_ids(table).send())).unwrap();
+    let routes = tables.route_tables()[0].routes();
+    let default = routes.iter().find(|route| route.destination_cidr_block() == Some("0.0.0.0/0")).unwrap();
+    assert!(default.nat_gateway_id().is_some() && default.gateway_id().is_none(), "{default:?}");
+}

@@ -6,6 +6,7 @@
 //! twice. Touches between which nothing on disk changed leave the same state, which is recovered from once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -41,10 +42,11 @@ fn record(folder: &Path, before: &[Declaration], after: &[Declaration]) -> Crash
         let copy = into.join(format!("crash-{touch}"));
         let digest = copy_folder(&from, &copy);
         let mut seen = seen.lock().unwrap();
-        if seen.contains_key(&digest) {
-            std::fs::remove_dir_all(&copy).unwrap();
-        } else {
-            seen.insert(digest, (touch, copy));
+        match seen.entry(digest) {
+            Entry::Occupied(_) => std::fs::remove_dir_all(&copy).unwrap(),
+            Entry::Vacant(place) => {
+                place.insert((touch, copy));
+            }
         }
     });
     let mut process = InSandbox::start(&live, options(fuse.clone()));

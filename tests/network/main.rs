@@ -6,6 +6,7 @@
 mod changes;
 mod crashes;
 mod makespan;
+mod plans;
 mod rig;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;

@@ -1,5 +1,7 @@
 //! How long a run takes in simulated time, against what no schedule can beat.
 
+use std::fmt::Write as _;
+
 use meshplan::apply::Outcome;
 use meshplan::sandbox::{Options, Quotas, Speed};
 
@@ -35,7 +37,7 @@ fn networks(n: usize) -> String {
     let mut text = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n".to_owned();
     for network in 0..n {
         let (high, low) = (10 + network / 250, network % 250);
-        text.push_str(&format!("[networks.n{network}]\ncidr = \"{high}.{low}.0.0/16\"\ndual_stack = true\n"));
+        writeln!(text, "[networks.n{network}]\ncidr = \"{high}.{low}.0.0/16\"\ndual_stack = true").unwrap();
     }
     text
 }

@@ -3,13 +3,15 @@
 //!
 //! What exists is counted at moto itself, past the faults: by another client of the SDK, and by boto3 after whole lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{NatGatewayState, RouteOrigin};
+use fastrand::Rng;
 use jiff::Timestamp;
 use meshplan::compile::Declaration;
 use meshplan::model::fuse::Fuse;
@@ -17,6 +19,7 @@ use meshplan::plan::Scope;
 use meshplan::resource::Cloud;
 use meshplan::sandbox::{Flowing, SimClock, Speed};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::rig::{Process, declarations, run, topology};
 use crate::stand_ins::{Clients, Microburst, Moto, Trouble, stand_in};
@@ -31,6 +34,9 @@ const TIMES: f64 = 100.0;
 
 /// How many rounds of plan and apply a run may need.
 const MOST_ROUNDS: u32 = 3;
+
+/// How many lives are lived with each of their three parts stopped once.
+const LIVES_WITH_STOPS: u32 = 6;
 
 /// The least network in which everything occurs that a network has.
 const SMALL: &str = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n[tags]\nowner = \"platform\"\n\
@@ -56,7 +62,9 @@ fn sdk_config(endpoint: &str) -> SdkConfig {
 /// A mesh whose cloud is an endpoint.
 struct OnWire {
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
+    endpoint: String,
+    clock: SimClock,
     /// The clock follows real time while this lives.
     _flowing: Flowing,
 }
@@ -66,9 +74,20 @@ impl OnWire {
         let folder = tempfile::tempdir().unwrap();
         let clock = SimClock::new(Timestamp::UNIX_EPOCH, Speed::Times(TIMES), Fuse::never());
         let flowing = clock.flow();
+        let process = Self::process(&folder, endpoint, &clock);
+        Self { process, folder, endpoint: endpoint.to_owned(), clock, _flowing: flowing }
+    }
+
+    fn process(folder: &TempDir, endpoint: &str, clock: &SimClock) -> Process {
         let cloud = Cloud::new(sdk_config(endpoint));
-        let process = Process::start(folder.path(), cloud, Arc::new(clock), Fuse::never());
-        Self { process, _folder: folder, _flowing: flowing }
+        Process::start(folder.path(), cloud, Arc::new(clock.clone()), Fuse::never())
+    }
+
+    /// The process is gone with all that it had in memory, and another is started.
+    fn restart(self) -> Self {
+        drop(self.process);
+        let process = Self::process(&self.folder, &self.endpoint, &self.clock);
+        Self { process, ..self }
     }
 
     /// Plans and applies until there is nothing to do. Answers how many rounds that took; one in which
@@ -118,15 +137,19 @@ impl Life {
         Self { born: declarations(text), changed: declarations(&changed) }
     }
 
-    /// Lives it through `endpoint`, counting at `moto` after each part. Answers the most rounds that a part needed.
-    async fn live(&self, endpoint: &str, moto: &Moto, what: &str) -> u32 {
+    /// What is declared in each of its parts.
+    fn parts(&self) -> [(&'static str, &[Declaration]); 3] {
+        [("apply", &self.born), ("update", &self.changed), ("destroy", &[])]
+    }
+
+    /// Lives it through `endpoint`, counting past the faults after each part. Answers the most rounds that a part needed.
+    async fn live(&self, endpoint: &str, ec2: &Client, what: &str) -> u32 {
         let mut mesh = OnWire::start(endpoint);
-        let nothing = Vec::new();
         let mut most = 0;
-        for (part, declared) in [("apply", &self.born), ("update", &self.changed), ("destroy", &nothing)] {
+        for (part, declared) in self.parts() {
             let what = format!("{what}, {part}");
             most = most.max(mesh.converge(declared, &what).await);
-            assert_eq!(counted(moto).await, declared_counts(declared), "{what}: something is left over or is double");
+            assert_eq!(counted(ec2).await, declared_counts(declared), "{what}: something is left over or is double");
         }
         most
     }
@@ -145,8 +168,7 @@ fn declared_counts(declared: &[Declaration]) -> Counts {
 }
 
 /// What exists at moto besides what each region has from the start, by the kind that makes it.
-async fn counted(moto: &Moto) -> Counts {
-    let ec2 = aws_sdk_ec2::Client::new(&sdk_config(&moto.endpoint()));
+async fn counted(ec2: &Client) -> Counts {
     let vpcs = ec2.describe_vpcs().send().await.unwrap();
     let (native, ours): (Vec<_>, Vec<_>) = vpcs.vpcs().iter().partition(|vpc| vpc.is_default() == Some(true));
     let is_native = |id: Option<&str>| native.iter().any(|vpc| vpc.vpc_id() == id);
@@ -184,25 +206,7 @@ async fn counted(moto: &Moto) -> Counts {
 }
 
 /// The same count by boto3.
-const COUNT_BY_BOTO3: &str = r#"
-import boto3, json
-ec2 = boto3.client("ec2", region_name="us-west-2")
-native = {v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"] if v["IsDefault"]}
-tables = [t for t in ec2.describe_route_tables()["RouteTables"] if not any(a["Main"] for a in t["Associations"])]
-counts = {
-    "aws.vpc": len([v for v in ec2.describe_vpcs()["Vpcs"] if v["VpcId"] not in native]),
-    "aws.subnet": len([s for s in ec2.describe_subnets()["Subnets"] if s["VpcId"] not in native]),
-    "aws.route_table": len(tables),
-    "aws.route": len([r for t in tables for r in t["Routes"] if r.get("GatewayId") != "local"]),
-    "association": sum(len(t["Associations"]) for t in tables),
-    "aws.internet_gateway": len(ec2.describe_internet_gateways()["InternetGateways"]),
-    "aws.egress_only_internet_gateway":
-        len(ec2.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"]),
-    "aws.nat_gateway": len([n for n in ec2.describe_nat_gateways()["NatGateways"] if n["State"] != "deleted"]),
-    "aws.eip": len(ec2.describe_addresses()["Addresses"]),
-}
-print(json.dumps({kind: count for kind, count in counts.items() if count}))
-"#;
+const COUNT_BY_BOTO3: &str = include_str!("../support/count.py");
 
 fn counted_by_boto3(clients: &Clients, moto: &Moto) -> Counts {
     let told = clients.python(&moto.endpoint(), COUNT_BY_BOTO3, &[]).unwrap().stdout().unwrap();
@@ -212,15 +216,47 @@ fn counted_by_boto3(clients: &Clients, moto: &Moto) -> Counts {
 #[test]
 fn two_networks_live_and_die_on_moto() {
     let moto = stand_in!(Moto::start());
+    let ec2 = Client::new(&sdk_config(&moto.endpoint()));
     let clients = stand_in!(Clients::find());
     let life = Life::of(&topology("two-network.toml"));
     let mut mesh = OnWire::start(&moto.endpoint());
-    let nothing = Vec::new();
-    for (part, declared) in [("apply", &life.born), ("update", &life.changed), ("destroy", &nothing)] {
+    for (part, declared) in life.parts() {
         assert_eq!(run(mesh.converge(declared, part)), 1, "{part}: once is enough where nothing goes wrong");
         assert_eq!(counted_by_boto3(&clients, &moto), declared_counts(declared), "{part}");
-        assert_eq!(run(counted(&moto)), declared_counts(declared), "{part}: both counts agree");
+        assert_eq!(run(counted(&ec2)), declared_counts(declared), "{part}: both counts agree");
     }
+}
+
+#[test]
+fn stopped_at_random_moments_it_converges_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let ec2 = Client::new(&sdk_config(&moto.endpoint()));
+    let life = Life::of(SMALL);
+    let mut mesh = OnWire::start(&moto.endpoint());
+    let mut took = Vec::new();
+    for (part, declared) in life.parts() {
+        let started = Instant::now();
+        assert_eq!(run(mesh.converge(declared, part)), 1, "{part}");
+        took.push(started.elapsed());
+    }
+    let mut rng = Rng::with_seed(20_260_101);
+    let (mut stops, mut worst) = (0, 0);
+    for _ in 0..LIVES_WITH_STOPS {
+        for ((part, declared), took) in life.parts().into_iter().zip(&took) {
+            let moment = took.mul_f64(rng.f64());
+            // What is in flight when the runtime goes is cut on this side, and done or not on the other.
+            let stopped = run(async { tokio::time::timeout(moment, mesh.process.apply(declared)).await }).is_err();
+            stops += u32::from(stopped);
+            mesh = mesh.restart();
+            // A request that is still at work over there has had its effect once these later ones are answered.
+            run(counted(&ec2));
+            let what = format!("{part}, stopped after {moment:?}");
+            worst = worst.max(run(mesh.converge(declared, &what)));
+            assert_eq!(run(counted(&ec2)), declared_counts(declared), "{what}: something is left over or is double");
+        }
+    }
+    println!("{stops} stops: 0 orphans, 0 duplicates, at most {worst} rounds");
+    assert!(stops > LIVES_WITH_STOPS, "hardly any run was stopped");
 }
 
 /// The faults that were injected, as pairs of operation and how often.
@@ -233,24 +269,78 @@ fn fired(proxy: &Microburst) -> Result<BTreeMap<String, usize>, Trouble> {
     Ok(counts)
 }
 
-/// Every operation that changes something in a life, as the proxy sees them pass.
-fn writes(proxy: &Microburst, moto: &Moto, life: &Life) -> BTreeSet<String> {
-    proxy.set_rules(r#"[{"service": "ec2", "latency": 0}]"#).unwrap();
-    assert_eq!(run(life.live(&proxy.endpoint(), moto, "without faults")), 1);
-    let seen = fired(proxy).unwrap();
-    seen.into_keys().filter(|operation| !operation.starts_with("Describe")).collect()
+/// moto behind microburst, started once: that takes longer than most lives.
+struct Faulty {
+    moto: Moto,
+    proxy: Microburst,
+    ec2: Client,
 }
 
-/// Lives behind these faults. Answers the most rounds that a part needed, and how many faults there were.
-fn live_behind(proxy: &Microburst, moto: &Moto, life: &Life, rules: &[Value], what: &str) -> (u32, usize) {
-    proxy.set_rules(&Value::from(rules.to_vec()).to_string()).unwrap();
-    proxy.forget_fired().unwrap();
-    let rounds = run(life.live(&proxy.endpoint(), moto, what));
-    let fired = fired(proxy).unwrap();
-    for operation in rules.iter().filter_map(|rule| rule["operation"].as_str()) {
-        assert!(fired.contains_key(operation), "{what}: {operation} was never hit");
+impl Faulty {
+    /// Lives behind these faults. Answers the most rounds that a part needed, and how many faults there were.
+    fn live(&self, life: &Life, rules: &[Value], what: &str) -> (u32, usize) {
+        self.proxy.set_rules(&Value::from(rules.to_vec()).to_string()).unwrap();
+        self.proxy.forget_fired().unwrap();
+        let rounds = run(life.live(&self.proxy.endpoint(), &self.ec2, what));
+        let fired = fired(&self.proxy).unwrap();
+        for operation in rules.iter().filter_map(|rule| rule["operation"].as_str()) {
+            assert!(fired.contains_key(operation), "{what}: {operation} was never hit");
+        }
+        (rounds, fired.values().sum())
     }
-    (rounds, fired.values().sum())
+
+    /// Every operation that changes something in a life, as the proxy sees them pass.
+    fn writes(&self, life: &Life) -> Vec<String> {
+        let (rounds, _) = self.live(life, &[json!({"service": "ec2", "latency": 0})], "without faults");
+        assert_eq!(rounds, 1);
+        let seen = fired(&self.proxy).unwrap();
+        seen.into_keys().filter(|operation| !operation.starts_with("Describe")).collect()
+    }
+
+    /// The answers to each kind of change are lost in turn.
+    fn lose_in_turn(&self, life: &Life, writes: &[String]) {
+        // Four to a life, from different parts of the alphabet: creates, deletes and what is in between.
+        let lives = writes.len().div_ceil(4);
+        let (mut worst, mut lost) = (0, 0);
+        for first in 0..lives {
+            let some: Vec<&str> = writes.iter().skip(first).step_by(lives).map(String::as_str).collect();
+            let rules: Vec<Value> = some.iter().map(|operation| twice(operation, &LOST)).collect();
+            let (rounds, faults) = self.live(life, &rules, &format!("{some:?} lose their answers"));
+            (worst, lost) = (worst.max(rounds), lost + faults);
+        }
+        println!("{} kinds of change lost {lost} answers in {lives} lives: at most {worst} rounds", writes.len());
+        assert_eq!(worst, 1, "a lost answer is nothing that a person has to run again for");
+    }
+
+    /// Each fault in a life of its own, in which it befalls every kind of change twice.
+    fn each_fault(&self, life: &Life, writes: &[String]) {
+        for (what, fault) in [
+            ("throttled", json!({"error": {"code": "RequestLimitExceeded", "status": 503}})),
+            ("failing inside", json!({"error": {"code": "InternalError", "status": 500}})),
+            ("reset before the effect", json!({"reset": true})),
+            ("done, and the answer lost", LOST.clone()),
+            ("done, and the answer cut", json!({"response": {"truncate_frac": 0.5}})),
+        ] {
+            let rules: Vec<Value> = writes.iter().map(|operation| twice(operation, &fault)).collect();
+            let (rounds, faults) = self.live(life, &rules, what);
+            println!("{what}: {faults} faults, at most {rounds} rounds");
+            assert_eq!(rounds, 1, "{what}");
+        }
+    }
+
+    /// All faults at once, whatever the call.
+    fn mixed(&self, life: &Life) {
+        // Each counts the calls that the ones before it let pass: one call in eight suffers, reads too.
+        let rules = [
+            json!({"service": "ec2", "sequence": [1, 36], "response": {"abort_frac": 0.0}}),
+            json!({"service": "ec2", "sequence": [1, 32], "error": {"code": "RequestLimitExceeded", "status": 503}}),
+            json!({"service": "ec2", "sequence": [1, 38], "error": {"code": "InternalError", "status": 500}}),
+            json!({"service": "ec2", "sequence": [1, 34], "reset": true}),
+            json!({"service": "ec2", "sequence": [1, 42], "response": {"truncate_frac": 0.5}}),
+        ];
+        let (rounds, faults) = self.live(life, &rules, "mixed faults");
+        println!("mixed faults: {faults} of them, at most {rounds} rounds");
+    }
 }
 
 /// The first two calls of an operation suffer this.
@@ -261,61 +351,17 @@ fn twice(operation: &str, fault: &Value) -> Value {
 }
 
 #[test]
-fn the_answer_to_each_kind_of_change_is_lost_in_turn() {
-    let moto = stand_in!(Moto::start());
-    let proxy = stand_in!(Microburst::start(&moto.endpoint()));
-    let life = Life::of(SMALL);
-    let writes = Vec::from_iter(writes(&proxy, &moto, &life));
-    assert!(writes.len() >= 25, "{writes:?}");
-    // Three to a life, from different parts of the alphabet: a create, another, a delete.
-    let lives = writes.len().div_ceil(3);
-    let (mut worst, mut lost) = (0, 0);
-    for first in 0..lives {
-        let three: Vec<&str> = writes.iter().skip(first).step_by(lives).map(String::as_str).collect();
-        let rules: Vec<Value> = three.iter().map(|operation| twice(operation, &LOST)).collect();
-        let what = format!("{three:?} lose their answers");
-        let (rounds, faults) = live_behind(&proxy, &moto, &life, &rules, &what);
-        (worst, lost) = (worst.max(rounds), lost + faults);
-    }
-    println!("{} kinds of change lost {lost} answers in {lives} lives: at most {worst} rounds", writes.len());
-    assert_eq!(worst, 1, "a lost answer is nothing that a person has to run again for");
-}
-
-#[test]
-fn every_kind_of_change_meets_every_fault() {
-    let moto = stand_in!(Moto::start());
-    let proxy = stand_in!(Microburst::start(&moto.endpoint()));
-    let life = Life::of(SMALL);
-    let writes = writes(&proxy, &moto, &life);
-    for (what, fault) in [
-        ("throttled", json!({"error": {"code": "RequestLimitExceeded", "status": 503}})),
-        ("failing inside", json!({"error": {"code": "InternalError", "status": 500}})),
-        ("reset before the effect", json!({"reset": true})),
-        ("done, and the answer lost", LOST.clone()),
-        ("done, and the answer cut", json!({"response": {"truncate_frac": 0.5}})),
-    ] {
-        let rules: Vec<Value> = writes.iter().map(|operation| twice(operation, &fault)).collect();
-        let (rounds, faults) = live_behind(&proxy, &moto, &life, &rules, what);
-        println!("{what}: {faults} faults, at most {rounds} rounds");
-        assert_eq!(rounds, 1, "{what}");
-    }
-}
-
-#[test]
-fn two_networks_live_and_die_among_mixed_faults() {
+fn networks_live_and_die_among_faults() {
     let moto = stand_in!(Moto::start());
     let proxy = stand_in!(Microburst::start(&moto.endpoint()));
     let clients = stand_in!(Clients::find());
-    let life = Life::of(&topology("two-network.toml"));
-    // Each counts the calls that the ones before it let pass: one call in eight suffers, reads too.
-    let rules = [
-        json!({"service": "ec2", "sequence": [1, 36], "response": {"abort_frac": 0.0}}),
-        json!({"service": "ec2", "sequence": [1, 32], "error": {"code": "RequestLimitExceeded", "status": 503}}),
-        json!({"service": "ec2", "sequence": [1, 38], "error": {"code": "InternalError", "status": 500}}),
-        json!({"service": "ec2", "sequence": [1, 34], "reset": true}),
-        json!({"service": "ec2", "sequence": [1, 42], "response": {"truncate_frac": 0.5}}),
-    ];
-    let (rounds, faults) = live_behind(&proxy, &moto, &life, &rules, "mixed faults");
-    println!("mixed faults: {faults} of them, at most {rounds} rounds");
-    assert_eq!(counted_by_boto3(&clients, &moto), Counts::new());
+    let ec2 = Client::new(&sdk_config(&moto.endpoint()));
+    let faulty = Faulty { moto, proxy, ec2 };
+    let small = Life::of(SMALL);
+    let writes = faulty.writes(&small);
+    assert!(writes.len() >= 25, "{writes:?}");
+    faulty.lose_in_turn(&small, &writes);
+    faulty.each_fault(&small, &writes);
+    faulty.mixed(&Life::of(&topology("two-network.toml")));
+    assert_eq!(counted_by_boto3(&clients, &faulty.moto), Counts::new());
 }
