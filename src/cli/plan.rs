@@ -59,7 +59,8 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
             .say(&format!("Kept as the pending plan: `{}` carries out exactly this", next(context, "apply")));
     }
     let exit = if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done };
-    // The process ends here: freeing 100,000 records one by one would take a tenth of its time.
+    // The process ends here: freeing 100,000 records one by one is 7 % of what a plan
+    // of nothing to do takes.
     std::mem::forget((source, state, plan));
     Ok(exit)
 }
