@@ -12,6 +12,10 @@ use super::budget::{Key, Verb};
 use super::engine::{Engine, Wake};
 use super::task::{Answer, Request, Task};
 
+/// How many calls are under way at most, reads not counted. An SDK's call takes some 20 KB, so that without a bound
+/// memory would grow with the mesh. Request limits bind long before: EC2's let 50 calls of an action through at once.
+const MOST_CALLS: usize = 512;
+
 /// A due request that waits for a token.
 #[derive(Debug, PartialEq)]
 pub(super) struct Gated {
@@ -48,7 +52,7 @@ impl<'a> Engine<'a> {
         let mut earliest: Option<Duration> = None;
         for (key, mut waiting) in std::mem::take(&mut self.gated) {
             while !waiting.is_empty() {
-                if self.stopping {
+                if self.stopping || (key.3 != Verb::Read && self.calls.len() >= MOST_CALLS) {
                     break;
                 }
                 if let Err(delay) = self.budgets.take(&key, now) {

@@ -58,7 +58,11 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
             .streams
             .say(&format!("Kept as the pending plan: `{}` carries out exactly this", next(context, "apply")));
     }
-    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+    let exit = if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done };
+    // The process ends here: freeing 100,000 records one by one is 7 % of what a plan
+    // of nothing to do takes.
+    std::mem::forget((source, state, plan));
+    Ok(exit)
 }
 
 /// Refuses to write a plan over anything but a plan: a slip of the completion must not cost a topology.
