@@ -62,20 +62,21 @@ impl Budgets {
         Self { buckets: BTreeMap::new(), unlimited: true }
     }
 
-    /// Takes one token, or says how long until there is one.
-    pub(super) fn take(&mut self, key: &Key, now: Timestamp) -> Result<(), Duration> {
+    /// Takes as many tokens as requests are to be made, or says how long until there are as many.
+    pub(super) fn take(&mut self, key: &Key, now: Timestamp, requests: u32) -> Result<(), Duration> {
         let Some(bucket) = self.bucket(key, now) else { return Ok(()) };
         bucket.refill(now);
         if now < bucket.held_until {
             return Err(since(now, bucket.held_until));
         }
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            bucket.taken += 1.0;
+        let wanted = f64::from(requests).min(bucket.capacity);
+        if bucket.tokens >= wanted {
+            bucket.tokens -= wanted;
+            bucket.taken += wanted;
             return Ok(());
         }
         // Rounded up to a millisecond, so that a sleeper never wakes a hair too early and asks again.
-        let seconds = (1.0 - bucket.tokens) / bucket.rate;
+        let seconds = (wanted - bucket.tokens) / bucket.rate;
         Err(Duration::from_secs_f64((seconds * 1000.0).ceil().max(1.0) / 1000.0))
     }
 
@@ -156,28 +157,28 @@ mod tests {
     fn a_bucket_holds_its_capacity_and_refills_at_its_rate() {
         let mut budgets = Budgets::default();
         let key = key(Verb::Create);
-        assert_eq!((0..60).filter(|_| budgets.take(&key, at(0.0)).is_ok()).count(), 50);
-        assert_eq!(budgets.take(&key, at(0.0)), Err(Duration::from_millis(200)));
-        assert_eq!(budgets.take(&key, at(0.2)), Ok(()));
-        assert_eq!((0..60).filter(|_| budgets.take(&key, at(2.2)).is_ok()).count(), 10);
+        assert_eq!((0..60).filter(|_| budgets.take(&key, at(0.0), 1).is_ok()).count(), 50);
+        assert_eq!(budgets.take(&key, at(0.0), 1), Err(Duration::from_millis(200)));
+        assert_eq!(budgets.take(&key, at(0.2), 1), Ok(()));
+        assert_eq!((0..60).filter(|_| budgets.take(&key, at(2.2), 1).is_ok()).count(), 10);
         assert!((budgets.least_seconds() - 2.2).abs() < 1e-9, "61 requests, of which 50 at once and 5 a second");
-        assert_eq!((0..200).filter(|_| budgets.take(&super::tests::key(Verb::Read), at(0.0)).is_ok()).count(), 100);
+        assert_eq!((0..200).filter(|_| budgets.take(&super::tests::key(Verb::Read), at(0.0), 1).is_ok()).count(), 100);
     }
 
     #[test]
     fn a_complaint_slows_that_action_down_and_it_recovers() {
         let mut budgets = Budgets::default();
         let slow = key(Verb::Create);
-        budgets.take(&slow, at(0.0)).unwrap();
+        budgets.take(&slow, at(0.0), 1).unwrap();
         budgets.throttled(&slow, at(0.0), Some(Duration::from_secs(3)));
-        assert_eq!(budgets.take(&slow, at(1.0)), Err(Duration::from_secs(2)));
+        assert_eq!(budgets.take(&slow, at(1.0), 1), Err(Duration::from_secs(2)));
         assert_eq!(
-            (0..60).filter(|_| budgets.take(&slow, at(4.0)).is_ok()).count(),
+            (0..60).filter(|_| budgets.take(&slow, at(4.0), 1).is_ok()).count(),
             10,
             "half of 5 a second for 4 seconds"
         );
-        assert_eq!(budgets.take(&key(Verb::Delete), at(1.0)), Ok(()), "another action is not slowed down");
-        let later = (0..600).filter(|_| budgets.take(&slow, at(200.0)).is_ok()).count();
+        assert_eq!(budgets.take(&key(Verb::Delete), at(1.0), 1), Ok(()), "another action is not slowed down");
+        let later = (0..600).filter(|_| budgets.take(&slow, at(200.0), 1).is_ok()).count();
         assert_eq!(later, 50);
     }
 }

@@ -38,12 +38,26 @@ impl Ord for Gated {
     }
 }
 
+/// How many objects go into a read that needs requests for each: a second's worth of EC2's refill for reads, at two each.
+const NARROW: usize = 10;
+
 impl<'a> Engine<'a> {
     /// Puts a due request in front of its budget.
     pub(super) fn gate(&mut self, step: usize) {
         let (Some(task), Some(request)) = (self.tasks.get(&step), self.due.get(&step)) else { return };
         let gated = Gated { urgency: self.queue.urgency(step), step, since: self.clock.now() };
         self.gated.entry(key(task, verb(request))).or_default().push(gated);
+    }
+
+    /// How many objects a read takes, and how many requests of one action it then makes.
+    fn breadth(&self, key: &Key, waiting: usize) -> (usize, u32) {
+        match self.registry.kind(key.2).map_or(0, |kind| kind.reads_each()) {
+            0 => (waiting.min(READ_WIDTH), 1),
+            each => {
+                let width = waiting.min(NARROW);
+                (width, each * u32::try_from(width).unwrap_or(1))
+            }
+        }
     }
 
     /// Makes every due request for which there is a token.
@@ -55,12 +69,12 @@ impl<'a> Engine<'a> {
                 if self.stopping || (key.3 != Verb::Read && self.calls.len() >= MOST_CALLS) {
                     break;
                 }
-                if let Err(delay) = self.budgets.take(&key, now) {
+                let (width, requests) = if key.3 == Verb::Read { self.breadth(&key, waiting.len()) } else { (1, 1) };
+                if let Err(delay) = self.budgets.take(&key, now, requests) {
                     earliest = Some(earliest.map_or(delay, |earliest| earliest.min(delay)));
                     break;
                 }
                 if key.3 == Verb::Read {
-                    let width = waiting.len().min(READ_WIDTH);
                     let readers: Vec<usize> =
                         (0..width).filter_map(|_| waiting.pop()).map(|g| self.ungate(&g, now)).collect();
                     self.read(&key, readers);

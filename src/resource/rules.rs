@@ -30,6 +30,12 @@ pub trait KindRules: Send + Sync {
     /// Which budget its calls draw from.
     fn api(&self) -> Api;
 
+    /// How many requests of one action a read makes for each object, beyond those that it makes for all of them
+    /// together; 0 where one request reads them all.
+    fn reads_each(&self) -> u32 {
+        0
+    }
+
     /// How often to look while waiting, and for how long at most.
     fn wait(&self) -> WaitPolicy;
 

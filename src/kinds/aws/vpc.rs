@@ -71,6 +71,10 @@ impl KindRules for Vpc {
         }
     }
 
+    fn reads_each(&self) -> u32 {
+        2 // DescribeVpcAttribute answers one attribute of one VPC
+    }
+
     fn takes_away(&self, fields: &[FieldChange]) -> bool {
         // The subnets give their /64s back before the VPC can lose its block.
         fields.iter().any(|field| field.path.to_string() == "amazon_ipv6" && field.after == Some(Value::Bool(false)))
