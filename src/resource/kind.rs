@@ -100,7 +100,7 @@ pub enum Deletion {
 ///
 /// # Assumptions the engine makes
 /// Each verb does one request (reads may page or combine several). Dropping a verb's future is safe: the request
-/// may or may not have had its effect, which is what [`Self::find`] and [`Self::read`] are for.
+/// may or may not have had its effect, which is what [`Self::find`] and [`Self::read_many`] are for.
 pub trait ResourceKind: KindRules + 'static {
     /// What is declared.
     type Spec: Serialize + DeserializeOwned;

@@ -1,6 +1,6 @@
 //! What the user writes: the schema of a topology, its parser, and the rules it must follow.
 //!
-//! Entry point: [`parse`], from text to a [`Topology`] that the compiler can rely on, or to every mistake found,
+//! Entry point: [`parse()`], from text to a [`Topology`] that the compiler can rely on, or to every mistake found,
 //! each at its place. It deliberately opens no file, knows no resource and asks no cloud.
 
 pub mod carve;

@@ -1,6 +1,6 @@
 //! A topology with every default applied and everything derived: what the compiler reads.
 //!
-//! Entry point: [`Topology`], made by [`super::parse`]. Nothing here is optional because it was not written, only
+//! Entry point: [`Topology`], made by [`super::parse()`]. Nothing here is optional because it was not written, only
 //! because it may not exist. Notes say what was derived and why; the plan shows them.
 
 use std::borrow::Borrow;

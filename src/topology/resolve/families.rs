@@ -1,6 +1,6 @@
 //! What an IPv6 cluster changes for everybody else, so that every pair of clusters can talk.
 //!
-//! Entry point: [`derive`]. It promotes what was left open and never overrides what was written; whether the
+//! Entry point: [`derive()`]. It promotes what was left open and never overrides what was written; whether the
 //! result works is then judged pair by pair by the rules of the family matrix.
 
 use crate::topology::resolved::{ClusterName, Topology};
