@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::model::Document;
-use crate::resource::{ErrorClass, ProviderError, READ_WIDTH, RemoteId};
+use crate::resource::{ErrorClass, KindRules, ProviderError, READ_WIDTH, RemoteId};
 
 use super::budget::{Key, Verb};
 use super::engine::{Engine, Wake};
@@ -51,7 +51,7 @@ impl<'a> Engine<'a> {
 
     /// How many objects a read takes, and how many requests of one action it then makes.
     fn breadth(&self, key: &Key, waiting: usize) -> (usize, u32) {
-        match self.registry.kind(key.2).map_or(0, |kind| kind.reads_each()) {
+        match self.registry.kind(key.2).map_or(0, KindRules::reads_each) {
             0 => (waiting.min(READ_WIDTH), 1),
             each => {
                 let width = waiting.min(NARROW);

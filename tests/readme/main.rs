@@ -1,7 +1,7 @@
 //! The README's console blocks are what the program really prints: each is run again, and compared.
 //!
-//! A line that begins with `$ ` is a command; what follows, up to the next or the end of the block, is what it wrote, on
-//! both streams. `MESHPLAN_UPDATE_README=1` writes the README anew.
+//! A line that begins with `$ ` is a command; what follows, up to the next or the end of the block, is what it wrote:
+//! standard error first, then standard output, because a pipe between the two leaves their order to chance. `MESHPLAN_UPDATE_README=1` writes the README anew.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,12 +11,12 @@ use std::process::Command;
 /// A fence's opening line: only these blocks are run.
 const FENCE: &str = "```console";
 
-/// Runs one command line as a person would: in a shell, with `meshplan` on the path, and both streams in one.
+/// Runs one command line as a person would: in a shell, with `meshplan` on the path.
 fn run(command: &str, folder: &Path) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_meshplan"));
     let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
     let output = Command::new("sh")
-        .args(["-c", &format!("exec 2>&1; {command}")])
+        .args(["-c", command])
         .current_dir(folder)
         .env_clear()
         .env("PATH", path)
@@ -24,7 +24,7 @@ fn run(command: &str, folder: &Path) -> String {
         .env("COLUMNS", "120")
         .output()
         .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8([output.stderr, output.stdout].concat()).unwrap()
 }
 
 /// The README with the output of each of its commands as it is now.
