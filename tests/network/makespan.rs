@@ -54,9 +54,10 @@ fn seconds_of(n: usize) -> Outcome {
 }
 
 #[test]
-fn sixteen_networks_take_as_long_as_one() {
-    let (one, sixteen) = (seconds_of(1), seconds_of(16));
-    assert!(sixteen.seconds <= one.critical_seconds.max(sixteen.critical_seconds) * 1.05, "{} s", sixteen.seconds);
+fn sixteen_networks_take_as_long_as_the_slowest_of_them() {
+    // Not as long as any one network alone: the sandbox draws a NAT gateway's time per id, and the slowest decides.
+    let sixteen = seconds_of(16);
+    assert!(sixteen.seconds <= sixteen.critical_seconds * 1.05, "{sixteen:?}");
 }
 
 #[test]
