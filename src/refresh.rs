@@ -15,6 +15,7 @@ use crate::model::{Address, Clock, Document, Target};
 use crate::plan::{Observation, Observed};
 use crate::resource::{
     Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
+    Status,
 };
 use crate::state::{Operation, RecordStatus, State};
 
@@ -123,6 +124,11 @@ fn looks<'a>(
         match registry.kind(address.kind()) {
             // What the promise made is what matters; the record's own object is its predecessor.
             Some(_) if promised => {}
+            Some(kind) if kind.possession() == Possession::Recorded => {
+                let live =
+                    LiveDocument { spec: record.spec.clone(), outputs: record.outputs.clone(), status: Status::Ready };
+                observed.insert(address.clone(), Observation::Present { id: record.id.clone(), live });
+            }
             Some(kind) => {
                 let (target, id) = match borrowed.get(address) {
                     Some((target, id)) => (*target, id.clone()),
@@ -171,7 +177,7 @@ fn borrowed<'a>(registry: &Registry, declarations: &'a [Declaration]) -> BTreeMa
             let kind = registry.kind(declaration.address.kind())?;
             let id = match kind.possession() {
                 Possession::Observed => kind.known_id(&declaration.spec.value())?,
-                Possession::Owned => return None,
+                Possession::Owned | Possession::Recorded => return None,
             };
             Some((&declaration.address, (&declaration.target, id)))
         })
@@ -273,6 +279,7 @@ fn is_passing(class: ErrorClass) -> bool {
     match class {
         ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Ambiguous | ErrorClass::NotYet => true,
         ErrorClass::InUse
+        | ErrorClass::Busy
         | ErrorClass::Denied
         | ErrorClass::Invalid
         | ErrorClass::Quota

@@ -130,6 +130,12 @@ fn limits(api: Api, verb: Verb) -> Option<(f64, f64)> {
         // EC2's published default buckets: 100 and 20 a second for reads, 50 and 5 a second for the rest.
         (Api::Ec2, Verb::Read | Verb::Find) => Some((100.0, 20.0)),
         (Api::Ec2, Verb::Create | Verb::Update | Verb::Delete) => Some((50.0, 5.0)),
+        // The others publish no figures. These are well below what accounts were seen to get, and a complaint slows
+        // them down.
+        (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Read | Verb::Find) => Some((50.0, 10.0)),
+        (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Create | Verb::Update | Verb::Delete) => {
+            Some((20.0, 5.0))
+        }
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn help(error: &ProviderError) -> Vec<String> {
         ErrorClass::InUse => {
             "something still uses it that meshplan does not own: find it in the console and remove it, then apply again"
         }
+        ErrorClass::Busy => "an earlier change of it is still under way: apply again when that is done",
         ErrorClass::Denied => {
             return vec![format!("allow `{}` to the caller, or use other credentials", error.operation)];
         }
@@ -93,7 +94,8 @@ pub(super) fn is_retry_safe(class: ErrorClass) -> bool {
         | ErrorClass::Transient
         | ErrorClass::Ambiguous
         | ErrorClass::NotYet
-        | ErrorClass::InUse => true,
+        | ErrorClass::InUse
+        | ErrorClass::Busy => true,
         ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Quota | ErrorClass::Conflict | ErrorClass::Bug => false,
     }
 }

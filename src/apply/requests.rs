@@ -143,13 +143,24 @@ impl<'a> Engine<'a> {
         let (kind, cloud, target, owner) = (task.kind, self.cloud, task.at.clone(), task.owner.clone());
         let (id, desired) = (task.id.clone(), task.desired.clone().unwrap_or_else(Document::empty));
         let missing = move || ProviderError::bug(kind.name(), "there is no id to work on");
-        let is_find = request == Request::Find;
+        let looks = matches!(request, Request::Find | Request::Follow(_) | Request::Diagnose);
         let future: LocalBoxFuture<'a, Wake> = Box::pin(async move {
             let answer = match request {
                 Request::Create => Answer::Created(kind.create(cloud, &target, &desired, &owner).await),
                 Request::Find => Answer::Found(kind.find(cloud, &target, &desired, &owner).await),
                 Request::Update { from, to } => Answer::Updated(match &id {
                     Some(id) => kind.update(cloud, &target, id, &from, &to).await,
+                    None => Err(missing()),
+                }),
+                Request::Follow(update) => {
+                    let answer = match &id {
+                        Some(id) => kind.follow(cloud, &target, id, &update).await,
+                        None => Err(missing()),
+                    };
+                    Answer::Followed(update, answer)
+                }
+                Request::Diagnose => Answer::Diagnosed(match &id {
+                    Some(id) => kind.diagnose(cloud, &target, id).await,
                     None => Err(missing()),
                 }),
                 Request::Delete => Answer::Deleted(match &id {
@@ -160,7 +171,7 @@ impl<'a> Engine<'a> {
             };
             Wake::Answers(vec![(step, answer)])
         });
-        if is_find { self.waits.push(future) } else { self.calls.push(future) }
+        if looks { self.waits.push(future) } else { self.calls.push(future) }
     }
 }
 
@@ -173,7 +184,7 @@ fn verb(request: &Request) -> Verb {
     match request {
         Request::Read => Verb::Read,
         // A find is a describe, by tag; it shares no request with others.
-        Request::Find => Verb::Find,
+        Request::Find | Request::Follow(_) | Request::Diagnose => Verb::Find,
         Request::Create => Verb::Create,
         Request::Update { .. } => Verb::Update,
         Request::Delete => Verb::Delete,
@@ -187,6 +198,8 @@ pub(super) fn throttled(answer: &Answer) -> Option<(Verb, &ProviderError)> {
         Answer::Created(result) => (Verb::Create, result.as_ref().err()),
         Answer::Found(result) => (Verb::Find, result.as_ref().err()),
         Answer::Updated(result) => (Verb::Update, result.as_ref().err()),
+        Answer::Followed(_, result) => (Verb::Find, result.as_ref().err()),
+        Answer::Diagnosed(result) => (Verb::Find, result.as_ref().err()),
         Answer::Deleted(result) => (Verb::Delete, result.as_ref().err()),
     };
     error.filter(|error| error.class == ErrorClass::Throttled).map(|error| (verb, error))

@@ -102,6 +102,8 @@ fn policy(class: ErrorClass) -> Option<Policy> {
         ErrorClass::NotYet => policy_of(500, 5, 120),
         // Network interfaces of what was just deleted: terraform's provider waits 20 minutes (DOMAIN 3.2).
         ErrorClass::InUse => policy_of(2000, 10, 1200),
+        // A version update of a control plane takes up to 25 minutes; terraform's provider waits for 60 (DOMAIN 1.5).
+        ErrorClass::Busy => policy_of(5000, 15, 3600),
         ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Quota | ErrorClass::Conflict | ErrorClass::Bug => {
             return None;
         }
@@ -122,9 +124,14 @@ mod tests {
 
     #[test]
     fn retries_are_bounded_in_time_and_the_same_for_a_seed() {
-        for class in
-            [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::NotYet, ErrorClass::InUse, ErrorClass::Ambiguous]
-        {
+        for class in [
+            ErrorClass::Throttled,
+            ErrorClass::Transient,
+            ErrorClass::NotYet,
+            ErrorClass::InUse,
+            ErrorClass::Busy,
+            ErrorClass::Ambiguous,
+        ] {
             let run = || {
                 let mut retries = Retries::new(7);
                 std::iter::from_fn(|| match retries.advise(class, None) {

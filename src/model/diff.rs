@@ -21,6 +21,8 @@ pub enum FieldTrait {
     Sensitive,
     /// Cannot be read back: compared with what was last applied, never with what is observed.
     WriteOnly,
+    /// Used by the create alone: what it is later is not ours (a node group's desired size).
+    AtCreate,
     /// Chosen by the provider when it is not declared: no longer declaring it changes nothing.
     Computed,
 }
@@ -87,7 +89,8 @@ pub struct ThreeWay<'a> {
 /// `salt` masks sensitive fields: see [`mask`].
 #[must_use]
 pub fn diff(documents: ThreeWay<'_>, rules: &[FieldRule], salt: &str) -> Vec<FieldChange> {
-    let mut differ = Differ { rules, salt, path: Vec::new(), changes: Vec::new() };
+    let creates = documents.prior.is_none() && documents.observed.as_object().is_some_and(BTreeMap::is_empty);
+    let mut differ = Differ { rules, salt, creates, path: Vec::new(), changes: Vec::new() };
     differ.compare(Some(documents.desired), documents.prior, Some(documents.observed));
     differ.changes
 }
@@ -195,6 +198,8 @@ fn covers(pattern: &str, path: &[Segment]) -> bool {
 struct Differ<'a> {
     rules: &'a [FieldRule],
     salt: &'a str,
+    /// Whether there is nothing yet to compare with.
+    creates: bool,
     path: Vec<Segment>,
     changes: Vec<FieldChange>,
 }
@@ -244,6 +249,10 @@ impl Differ<'_> {
     fn compare_leaf(&mut self, desired: Option<&Value>, prior: Option<&Value>, observed: Option<&Value>) {
         let observed = if self.has(FieldTrait::WriteOnly) { prior } else { observed };
         let unordered = self.has(FieldTrait::Unordered);
+        // A create shows it, being compared with nothing; whatever is there later is not ours to change.
+        if self.has(FieldTrait::AtCreate) && !self.creates {
+            return;
+        }
         match (desired, observed) {
             (None, None) => return,
             (None, Some(_)) if prior.is_none() || self.has(FieldTrait::Computed) => return,

@@ -102,10 +102,12 @@ impl<'a> Planner<'a> {
         let seen = self.seen(facts, live, difference(&fields, self.inputs.scope.replace.contains(address)));
         let elsewhere = facts.record.filter(|record| record.target != facts.declaration.target);
         let verdict = match facts.rules.possession() {
-            Possession::Owned if elsewhere.is_some() && facts.prior != Prior::Promised && seen != Seen::Unreadable => {
+            Possession::Owned | Possession::Recorded
+                if elsewhere.is_some() && facts.prior != Prior::Promised && seen != Seen::Unreadable =>
+            {
                 Verdict::Replace(Why::Elsewhere)
             }
-            Possession::Owned => decide(true, facts.prior, seen),
+            Possession::Owned | Possession::Recorded => decide(true, facts.prior, seen),
             Possession::Observed => decide_observed(true, facts.prior, seen),
         };
         self.carry_out(facts, verdict, fields, &desired, live, record.map(|(_, outputs)| outputs));

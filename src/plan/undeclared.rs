@@ -30,7 +30,7 @@ impl Planner<'_> {
             };
             let possession = self.inputs.rules.kind(address.kind()).map_or(Possession::Owned, KindRules::possession);
             let verdict = match possession {
-                Possession::Owned => decide(false, prior, seen),
+                Possession::Owned | Possession::Recorded => decide(false, prior, seen),
                 Possession::Observed => decide_observed(false, prior, seen),
             };
             let deposed = record.is_some_and(|record| !record.deposed.is_empty());

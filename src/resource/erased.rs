@@ -7,7 +7,7 @@ use crate::model::{Document, Target};
 
 use super::client::Cloud;
 use super::error::ProviderError;
-use super::kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Status};
+use super::kind::{Created, Deletion, Live, Ownership, RemoteId, ResourceKind, Status, UpdateId, Updated};
 use super::rules::KindRules;
 
 /// How many objects one read asks for at most: EC2 filters hold 200 values, and a shorter answer is a quicker one.
@@ -78,7 +78,24 @@ pub trait DynKind: KindRules {
         id: &'a RemoteId,
         from: &'a Document,
         to: &'a Document,
-    ) -> LocalBoxFuture<'a, Result<(), ProviderError>>;
+    ) -> LocalBoxFuture<'a, Result<Updated, ProviderError>>;
+
+    /// See [`ResourceKind::follow`].
+    fn follow<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+        update: &'a UpdateId,
+    ) -> LocalBoxFuture<'a, Result<Status, ProviderError>>;
+
+    /// See [`ResourceKind::diagnose`].
+    fn diagnose<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+    ) -> LocalBoxFuture<'a, Result<Vec<String>, ProviderError>>;
 
     /// See [`ResourceKind::delete`].
     fn delete<'a>(
@@ -151,12 +168,31 @@ impl<K: ResourceKind> DynKind for K {
         id: &'a RemoteId,
         from: &'a Document,
         to: &'a Document,
-    ) -> LocalBoxFuture<'a, Result<(), ProviderError>> {
+    ) -> LocalBoxFuture<'a, Result<Updated, ProviderError>> {
         async move {
             let client = cloud.client::<K::Client>(target)?;
             ResourceKind::update(self, &client, id, &self.decode_spec(from)?, &self.decode_spec(to)?).await
         }
         .boxed_local()
+    }
+
+    fn follow<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+        update: &'a UpdateId,
+    ) -> LocalBoxFuture<'a, Result<Status, ProviderError>> {
+        async move { ResourceKind::follow(self, &cloud.client::<K::Client>(target)?, id, update).await }.boxed_local()
+    }
+
+    fn diagnose<'a>(
+        &'a self,
+        cloud: &'a Cloud,
+        target: &'a Target,
+        id: &'a RemoteId,
+    ) -> LocalBoxFuture<'a, Result<Vec<String>, ProviderError>> {
+        async move { ResourceKind::diagnose(self, &cloud.client::<K::Client>(target)?, id).await }.boxed_local()
     }
 
     fn delete<'a>(

@@ -18,6 +18,9 @@ pub enum ErrorClass {
     NotYet,
     /// Something that is going away still holds it (`DependencyViolation`). Repeated for a bounded, longer time.
     InUse,
+    /// The provider is busy with an earlier change of the same object (EKS takes one update of a cluster at a time).
+    /// Repeated for as long as such a change may take.
+    Busy,
     /// The caller may not do this.
     Denied,
     /// The request is wrong and will be wrong again.
@@ -40,6 +43,7 @@ impl ErrorClass {
             Self::Ambiguous => "answer lost",
             Self::NotYet => "not visible yet",
             Self::InUse => "in use",
+            Self::Busy => "busy with another change",
             Self::Denied => "denied",
             Self::Invalid => "invalid",
             Self::Quota => "quota",

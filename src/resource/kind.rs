@@ -83,13 +83,41 @@ pub struct Created<S, O> {
     pub live: Option<Live<S, O>>,
 }
 
+/// How far an update got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated {
+    /// The request is done: what it changed can be read.
+    Done,
+    /// The provider works on it, and answers about it by this id: see [`ResourceKind::follow`].
+    Underway(UpdateId),
+}
+
+/// A provider's id of an update that takes time, for example EKS's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateId(String);
+
+impl UpdateId {
+    /// Wraps an id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How far a delete got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
     /// The request is accepted, or the object was gone already. The engine waits until it cannot be read.
     Accepted,
     /// A first step is done (a gateway is detached); call again.
     Again,
+    /// Something else has to go first and is on its way; the text says what. Call again after the wait's interval.
+    Later(String),
 }
 
 /// A kind of resource. All methods are stateless; what they need is in their arguments.
@@ -145,7 +173,31 @@ pub trait ResourceKind: KindRules + 'static {
         id: &RemoteId,
         from: &Self::Spec,
         to: &Self::Spec,
-    ) -> impl Future<Output = Result<(), ProviderError>>;
+    ) -> impl Future<Output = Result<Updated, ProviderError>>;
+
+    /// How far an update is that takes time: pending, ready when it is done, failed with the provider's reasons. The
+    /// engine asks until it is one of the last two. Only for kinds whose updates are [`Updated::Underway`].
+    fn follow(
+        &self,
+        client: &Self::Client,
+        id: &RemoteId,
+        update: &UpdateId,
+    ) -> impl Future<Output = Result<Status, ProviderError>> {
+        let _ = (client, id, update);
+        async { Ok(Status::Ready) }
+    }
+
+    /// Why an object takes longer than it should, a sentence each: what can be told from outside before the provider
+    /// gives up. Empty when nothing is wrong that can be seen. The engine asks once, when a wait has lasted as long as
+    /// [`WaitPolicy::suspect`](super::WaitPolicy), and fails the step with the answer unless it is empty.
+    fn diagnose(
+        &self,
+        client: &Self::Client,
+        id: &RemoteId,
+    ) -> impl Future<Output = Result<Vec<String>, ProviderError>> {
+        let _ = (client, id);
+        async { Ok(Vec::new()) }
+    }
 
     /// Removes the object; that it is absent already is fine.
     fn delete(&self, client: &Self::Client, id: &RemoteId) -> impl Future<Output = Result<Deletion, ProviderError>>;

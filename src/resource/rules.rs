@@ -146,6 +146,12 @@ pub struct Expected {
 pub enum Api {
     /// Amazon EC2, per region.
     Ec2,
+    /// AWS Identity and Access Management, of the whole account.
+    Iam,
+    /// Amazon EKS, per region.
+    Eks,
+    /// Elastic Load Balancing, per region.
+    ElasticLoadBalancing,
     /// No remote API: nothing to limit.
     Local,
 }
@@ -157,6 +163,9 @@ pub enum Possession {
     Owned,
     /// Someone else's: looked up and checked, adopted into state, forgotten; never written, tagged or deleted.
     Observed,
+    /// Ours, and nothing but its record in state: there is nothing to read back. What its create answers is what it is,
+    /// and once its delete is accepted it is gone. A sweep that acts on teardown, a key that meshplan makes.
+    Recorded,
 }
 
 /// In which order a replacement happens.

@@ -12,6 +12,8 @@ pub struct WaitPolicy {
     pub first: Duration,
     /// Between later looks.
     pub interval: Duration,
+    /// After this long the kind is asked once what is wrong ([`ResourceKind::diagnose`](super::ResourceKind::diagnose)).
+    pub suspect: Option<Duration>,
     /// After this long the step fails.
     pub ceiling: Duration,
 }
@@ -23,7 +25,15 @@ impl WaitPolicy {
         Self {
             first: Duration::from_millis(first_ms),
             interval: Duration::from_millis(interval_ms),
+            suspect: None,
             ceiling: Duration::from_secs(ceiling_seconds),
         }
+    }
+
+    /// The same, with a diagnosis after so many seconds.
+    #[must_use]
+    pub const fn suspecting_after(mut self, seconds: u64) -> Self {
+        self.suspect = Some(Duration::from_secs(seconds));
+        self
     }
 }

@@ -19,7 +19,7 @@ use meshplan::plan::{Inputs, Observed, Plan, Planned, Scope, plan};
 use meshplan::refresh::refresh;
 use meshplan::resource::{
     Api, Client, Cloud, Created, Deletion, DynKind, ErrorClass, Expected, KindRules, Live, OutputClass, OutputRule,
-    Ownership, Possession, ProviderError, Registry, RemoteId, ReplaceOrder, ResourceKind, Status, WaitPolicy,
+    Ownership, Possession, ProviderError, Registry, RemoteId, ReplaceOrder, ResourceKind, Status, Updated, WaitPolicy,
 };
 use meshplan::sandbox::{SimClock, Speed};
 use meshplan::state::{Entry, State};
@@ -268,7 +268,7 @@ impl ResourceKind for Toy {
         .await
     }
 
-    async fn update(&self, _: &Toys, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, _: &Toys, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         self.request("update", &to.name, |world, _| {
             let object = world.objects.get_mut(id.as_str()).expect("an object to update");
             // One request's worth: first the size, then the rest.
@@ -278,7 +278,7 @@ impl ResourceKind for Toy {
             } else {
                 object.spec.size = to.size;
             }
-            Ok(())
+            Ok(Updated::Done)
         })
         .await
     }

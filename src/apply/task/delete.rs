@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::apply::retry::FIND_WINDOW;
 use crate::plan::{Reason, fingerprint};
-use crate::resource::{LiveDocument, Status};
+use crate::resource::{LiveDocument, Possession, Status};
 use crate::state::{Entry, Intent, Operation, Record};
 
 use super::turn::{Next, Request, Turn};
@@ -40,7 +40,7 @@ impl Task<'_> {
         let planned = self.change.fingerprint.is_some() && self.change.id.as_ref() == Some(&victim);
         self.id = Some(victim);
         self.at = at;
-        if planned {
+        if planned && self.kind.possession() != Possession::Recorded {
             self.phase = Phase::Checking;
             return Turn::request(Request::Read);
         }
@@ -55,7 +55,7 @@ impl Task<'_> {
     }
 
     pub(super) fn promise_delete(&mut self, now: Timestamp) -> Turn {
-        self.phase = Phase::Removing;
+        self.phase = Phase::Removing { since: now };
         let intent = Intent::on_record(Operation::Delete, now);
         Turn::request(Request::Delete).after(vec![Entry::Intent { address: self.change.address.clone(), intent }])
     }
@@ -67,7 +67,7 @@ impl Task<'_> {
             Status::Ready => "it is still there",
             Status::Deleting => "it is being deleted",
         };
-        self.wait(since, what, now)
+        self.wait(since, what, Request::Read, now)
     }
 
     pub(super) fn gone(&mut self, now: Timestamp) -> Turn {

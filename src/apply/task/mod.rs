@@ -16,7 +16,7 @@ use crate::model::diff::{FieldChange, ThreeWay, diff, mask_sensitive};
 use crate::model::event::{Event, StepKind};
 use crate::model::{Document, Target, Value};
 use crate::plan::{Change, Reason};
-use crate::resource::{Deletion, DynKind, Ownership, Possession, ProviderError, RemoteId, Status};
+use crate::resource::{Deletion, DynKind, ErrorClass, Ownership, Possession, ProviderError, RemoteId, Status, Updated};
 use crate::state::{Entry, Operation, State};
 
 use super::report::{Failure, help, is_retry_safe};
@@ -36,7 +36,7 @@ enum Phase {
     /// Checking that what is to be changed is what was planned on.
     Checking,
     /// Removing it.
-    Removing,
+    Removing { since: Timestamp },
     /// Waiting until it is gone.
     Going { since: Timestamp },
     /// Looking at someone else's object.
@@ -78,6 +78,8 @@ pub(in crate::apply) struct Task<'a> {
     updated: Option<(Document, Timestamp)>,
     /// Whether this run has replaced or deleted something that it stands on: what that does to it was to be expected.
     stirred: bool,
+    /// Whether the kind was asked why it takes so long.
+    diagnosed: bool,
     /// What is still to be deleted and where it lives, the next last.
     victims: Vec<(RemoteId, Target)>,
 }
@@ -121,6 +123,7 @@ impl<'a> Task<'a> {
             write_failed: false,
             updated: None,
             stirred,
+            diagnosed: false,
             at: match (step, record) {
                 (StepKind::Create | StepKind::Adopt, _) | (_, None) => change.target.clone(),
                 (StepKind::Update | StepKind::Delete | StepKind::Wait | StepKind::Forget, Some(record)) => {
@@ -168,6 +171,9 @@ impl<'a> Task<'a> {
                 };
                 // Only a read proves that it can be read: the answer of the create does not.
                 self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
+                if self.kind.possession() == Possession::Recorded {
+                    return self.ready(&live, now).after(entries);
+                }
                 let turn = self.settled(&live, now).after(entries);
                 if matches!(live.status, Status::Pending(_)) { turn.delayed(self.kind.wait().first) } else { turn }
             }
@@ -184,20 +190,34 @@ impl<'a> Task<'a> {
                 }
                 None => self.invisible(since, seen, now),
             },
-            (Phase::Settling { since, seen, rounds }, Answer::Updated(Ok(()))) => {
+            (Phase::Settling { since, seen, rounds }, Answer::Updated(Ok(updated))) => {
                 self.retries.reset();
                 self.write_failed = false;
                 if let Some((_, at)) = &mut self.updated {
                     *at = now;
                 }
                 self.phase = Phase::Settling { since, seen, rounds: rounds + 1 };
-                Turn::request(Request::Read)
+                match updated {
+                    Updated::Done => Turn::request(Request::Read),
+                    Updated::Underway(update) => Turn::request(Request::Follow(update)),
+                }
             }
+            (Phase::Settling { since, .. }, Answer::Followed(update, Ok(status))) => {
+                self.retries.reset();
+                match status {
+                    Status::Pending(what) => self.wait(since, &what, Request::Follow(update), now),
+                    Status::Ready | Status::Deleting => Turn::request(Request::Read),
+                    Status::Failed(why) => self.fail(&ProviderError::new(ErrorClass::Invalid, self.kind.name(), why)),
+                }
+            }
+            (Phase::Settling { .. }, Answer::Diagnosed(answer)) => self.suspected(answer),
             (Phase::Checking, Answer::Read(Ok(live))) => self.checked(live, now),
-            (Phase::Removing, Answer::Deleted(Ok(deletion))) => {
+            (Phase::Removing { since }, Answer::Deleted(Ok(deletion))) => {
                 self.retries.reset();
                 match deletion {
                     Deletion::Again => Turn::request(Request::Delete),
+                    Deletion::Later(what) => self.wait(since, &what, Request::Delete, now),
+                    Deletion::Accepted if self.kind.possession() == Possession::Recorded => self.gone(now),
                     Deletion::Accepted => {
                         self.phase = Phase::Going { since: now };
                         Turn::request(Request::Read)
@@ -214,10 +234,18 @@ impl<'a> Task<'a> {
                 self.retry(&error, Request::Read)
             }
             (_, Answer::Found(Err(error))) => self.retry(&error, Request::Find),
+            (_, Answer::Followed(update, Err(error))) => self.retry(&error, Request::Follow(update)),
             (_, Answer::Deleted(Err(error))) => self.retry(&error, Request::Delete),
-            (_, Answer::Created(_) | Answer::Found(_) | Answer::Updated(_) | Answer::Deleted(_) | Answer::Read(_)) => {
-                self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked"))
-            }
+            (
+                _,
+                Answer::Created(_)
+                | Answer::Found(_)
+                | Answer::Updated(_)
+                | Answer::Followed(..)
+                | Answer::Diagnosed(_)
+                | Answer::Deleted(_)
+                | Answer::Read(_),
+            ) => self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked")),
         }
     }
 

@@ -56,7 +56,7 @@ impl Task<'_> {
     pub(super) fn settled(&mut self, live: &LiveDocument, now: Timestamp) -> Turn {
         let Phase::Settling { since, rounds, .. } = self.phase else { return self.fail(&without_goal()) };
         match &live.status {
-            Status::Pending(what) => self.wait(since, what, now),
+            Status::Pending(what) => self.wait(since, what, Request::Read, now),
             Status::Failed(why) => {
                 let error = ProviderError::new(ErrorClass::Invalid, self.kind.name(), why.clone());
                 let entry = Entry::Tainted { address: self.change.address.clone(), reason: why.clone() };
@@ -101,8 +101,14 @@ impl Task<'_> {
         }
     }
 
-    pub(super) fn wait(&mut self, since: Timestamp, what: &str, now: Timestamp) -> Turn {
+    /// Asks again after the kind's interval: why, and with which request.
+    pub(super) fn wait(&mut self, since: Timestamp, what: &str, next: Request, now: Timestamp) -> Turn {
         let policy = self.kind.wait();
+        let settles = matches!(self.phase, Phase::Settling { .. }) && next == Request::Read;
+        if settles && !self.diagnosed && policy.suspect.is_some_and(|after| elapsed(since, now) >= after) {
+            self.diagnosed = true;
+            return Turn::request(Request::Diagnose);
+        }
         if elapsed(since, now) > policy.ceiling {
             let message = format!("not ready after {} s: {what}", policy.ceiling.as_secs());
             let mut turn = self.fail(&ProviderError::new(ErrorClass::NotYet, self.kind.name(), message));
@@ -112,8 +118,20 @@ impl Task<'_> {
         let id = self.id.as_ref().map(ToString::to_string).unwrap_or_default();
         let event =
             Event::StepWaiting { address: self.change.address.clone(), kind: self.step, id, what: what.to_owned() };
-        let mut turn = Turn::request(Request::Read).delayed(policy.interval);
+        let mut turn = Turn::request(next).delayed(policy.interval);
         turn.events.push(event);
+        turn
+    }
+
+    /// What the kind says about a wait that takes too long. A diagnosis that cannot be made says nothing.
+    pub(super) fn suspected(&mut self, answer: Result<Vec<String>, ProviderError>) -> Turn {
+        let findings = answer.unwrap_or_default();
+        if findings.is_empty() {
+            return Turn::request(Request::Read).delayed(self.kind.wait().interval);
+        }
+        let message = format!("it does not get ready: {}", findings.join("; "));
+        let mut turn = self.fail(&ProviderError::new(ErrorClass::NotYet, self.kind.name(), message));
+        turn.advise("mend that and apply again: the wait goes on, and nothing is made twice");
         turn
     }
 

@@ -6,7 +6,7 @@ use crate::apply::report::Failure;
 use crate::model::Document;
 use crate::model::event::Event;
 use crate::resource::erased::CreatedDocument;
-use crate::resource::{Deletion, LiveDocument, ProviderError, RemoteId};
+use crate::resource::{Deletion, LiveDocument, ProviderError, RemoteId, Status, UpdateId, Updated};
 use crate::state::Entry;
 
 /// A request to a provider.
@@ -20,6 +20,10 @@ pub(in crate::apply) enum Request {
     Find,
     /// Take one step from what is there towards what is declared, with everything in it that is not ours.
     Update { from: Document, to: Document },
+    /// Ask how far an update is.
+    Follow(UpdateId),
+    /// Ask why it takes so long.
+    Diagnose,
     /// Remove the object with the task's id.
     Delete,
 }
@@ -34,7 +38,11 @@ pub(in crate::apply) enum Answer {
     /// To [`Request::Find`].
     Found(Result<Option<RemoteId>, ProviderError>),
     /// To [`Request::Update`].
-    Updated(Result<(), ProviderError>),
+    Updated(Result<Updated, ProviderError>),
+    /// To [`Request::Follow`].
+    Followed(UpdateId, Result<Status, ProviderError>),
+    /// To [`Request::Diagnose`].
+    Diagnosed(Result<Vec<String>, ProviderError>),
     /// To [`Request::Delete`].
     Deleted(Result<Deletion, ProviderError>),
 }

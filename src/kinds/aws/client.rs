@@ -3,10 +3,9 @@
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::config::{Builder, Region};
 
+use crate::kinds::sdk::WholeAnswers;
 use crate::model::Target;
 use crate::resource::{Client, Cloud, ProviderError};
-
-use super::whole::WholeAnswers;
 
 /// The EC2 API of one region, behind the caller's credentials, endpoint and connector.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use aws_sdk_ec2::types::{
     SubnetIpv6CidrBlockAssociation, VpcAttributeName,
 };
 
+use crate::kinds::sdk::{Absence, Answer};
 use crate::resource::ProviderError;
 
 use super::client::Ec2;
-use super::error::{Absence, Answer};
 use super::live::{Association, PAGE};
 use super::tags;
 

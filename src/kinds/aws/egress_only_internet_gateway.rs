@@ -3,16 +3,15 @@
 use aws_sdk_ec2::types::ResourceType;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, is_not_found, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, WaitPolicy,
+    ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer, is_not_found, no_id};
-use super::live::{in_order, texts};
 use super::tags::{self, Tags};
 
 /// The most that one page holds: this API takes 5 to 255.
@@ -132,8 +131,8 @@ impl ResourceKind for EgressOnlyInternetGateway {
         Ok(tags::first(ours.map(|gateway| gateway.egress_only_internet_gateway_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

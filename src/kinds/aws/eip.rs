@@ -3,16 +3,15 @@
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::Value;
 use crate::model::diff::FieldRule;
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, WaitPolicy,
+    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer, no_id};
-use super::live::{in_order, texts};
 use super::tags::{self, Tags};
 
 /// The kind `aws.eip`.
@@ -117,8 +116,8 @@ impl ResourceKind for Eip {
         Ok(tags::first(ours.map(|address| address.allocation_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

@@ -6,16 +6,16 @@
 use aws_sdk_ec2::types::ResourceType;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, WaitPolicy,
+    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer, no_id};
-use super::live::{PAGE, in_order, texts};
+use super::live::PAGE;
 use super::tags::{self, Tags};
 
 /// The kind `aws.internet_gateway`.
@@ -128,7 +128,7 @@ impl ResourceKind for InternetGateway {
         Ok(tags::first(ours.map(|gateway| gateway.internet_gateway_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         if let (None, Some(vpc)) = (&from.vpc_id, &to.vpc_id) {
             let answer = client
                 .api()
@@ -139,15 +139,17 @@ impl ResourceKind for InternetGateway {
                 .await
                 .written("ec2:AttachInternetGateway");
             return match answer {
-                Ok(_) => Ok(()),
-                Err(error) if error.has_code("Resource.AlreadyAssociated") => attached_already(client, id, error).await,
+                Ok(_) => Ok(Updated::Done),
+                Err(error) if error.has_code("Resource.AlreadyAssociated") => {
+                    attached_already(client, id, error).await.map(|()| Updated::Done)
+                }
                 Err(error) => Err(error),
             };
         }
         if let (Some(vpc), None) = (&from.vpc_id, &to.vpc_id) {
-            return detach(client, id, vpc.known()?).await.map(drop);
+            return detach(client, id, vpc.known()?).await.map(|_| Updated::Done);
         }
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

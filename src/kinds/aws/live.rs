@@ -1,23 +1,9 @@
-//! What the kinds share in reading: answers in the order they were asked for, and the words for a part's state.
+//! What the kinds of networks share in reading: the words for a part's state.
 
-use std::collections::BTreeMap;
-
-use crate::resource::{RemoteId, Status};
+use crate::resource::Status;
 
 /// The most that one page of a describe holds (EC2 takes 5 to 1000).
 pub(super) const PAGE: i32 = 1000;
-
-/// Objects in the order of `ids`, `None` where there is none. Objects nobody asked for are left out: servers exist
-/// that ignore a filter.
-pub(super) fn in_order<T>(ids: &[RemoteId], found: impl IntoIterator<Item = (String, T)>) -> Vec<Option<T>> {
-    let mut found: BTreeMap<String, T> = found.into_iter().collect();
-    ids.iter().map(|id| found.remove(id.as_str())).collect()
-}
-
-/// The texts of ids, for a filter.
-pub(super) fn texts(ids: &[RemoteId]) -> Vec<String> {
-    ids.iter().map(|id| id.as_str().to_owned()).collect()
-}
 
 /// How far a part (an IPv6 block, a route table) is associated with its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +59,6 @@ fn plain(state: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_come_in_the_order_of_the_question() {
-        let ids = ["b", "a", "c"].map(RemoteId::new);
-        let found = [("a".to_owned(), 1), ("x".to_owned(), 9), ("b".to_owned(), 2)];
-        assert_eq!(in_order(&ids, found), [Some(2), Some(1), None]);
-    }
 
     #[test]
     fn a_state_is_read_from_its_word_and_from_motos_dictionary() {

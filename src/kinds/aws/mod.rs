@@ -4,7 +4,6 @@ pub mod client;
 mod describe;
 pub mod egress_only_internet_gateway;
 pub mod eip;
-mod error;
 pub mod existing_network;
 pub mod internet_gateway;
 mod live;
@@ -15,6 +14,5 @@ pub mod route_table;
 pub mod subnet;
 pub mod tags;
 pub mod vpc;
-mod whole;
 
 pub use client::Ec2;

@@ -3,16 +3,16 @@
 use aws_sdk_ec2::types::{ConnectivityType, NatGatewayState, ResourceType};
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, WaitPolicy,
+    ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
-use super::error::{Absence, Answer, no_id};
-use super::live::{PAGE, in_order, texts};
+use super::live::PAGE;
 use super::tags::{self, Tags};
 
 /// The kind `aws.nat_gateway`.
@@ -127,8 +127,8 @@ impl ResourceKind for NatGateway {
         Ok(tags::first(ours.map(|gateway| gateway.nat_gateway_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

@@ -7,16 +7,16 @@ use aws_sdk_ec2::types::RouteState;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ReplaceOrder, ResourceKind, Status, WaitPolicy,
+    RemoteId, ReplaceOrder, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::describe::route_tables;
-use super::error::{Absence, Answer};
 use super::tags;
 
 /// The prefix that DNS64 puts before IPv4 addresses (RFC 6052).
@@ -211,7 +211,7 @@ impl ResourceKind for Route {
         Ok(there.map(|_| id))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         let (table, destination) = parse_id(id)?;
         let to = &to.without_foreign_target(from);
         let request = client
@@ -226,7 +226,7 @@ impl ResourceKind for Route {
             IpNet::V6(net) => request.destination_ipv6_cidr_block(net.to_string()),
         };
         request.send().await.written("ec2:ReplaceRoute")?;
-        Ok(())
+        Ok(Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

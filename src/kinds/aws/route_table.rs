@@ -4,17 +4,16 @@
 use aws_sdk_ec2::types::ResourceType;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ReplaceOrder, ResourceKind, Status, WaitPolicy,
+    RemoteId, ReplaceOrder, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::describe::{associations, route_tables, subnets};
-use super::error::{Absence, Answer, no_id};
-use super::live::{in_order, texts};
 use super::tags::{self, Tags};
 
 /// The kind `aws.route_table`.
@@ -120,8 +119,8 @@ impl ResourceKind for RouteTable {
         Ok(tags::first(ours.map(|table| table.route_table_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

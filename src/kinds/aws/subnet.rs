@@ -7,17 +7,16 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, RouteTableAssociat
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Pick, Reference, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership,
-    ProviderError, RemoteId, ResourceKind, Status, WaitPolicy,
+    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::describe::{self, association_state, associations, ipv6_block};
-use super::error::{Absence, Answer, no_id};
-use super::live::{in_order, texts};
 use super::range::wrong_block;
 use super::tags::{self, Tags};
 
@@ -212,30 +211,32 @@ impl ResourceKind for Subnet {
         Ok(tags::first(ours.map(|subnet| subnet.subnet_id)))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         // What needs the IPv6 block is switched on after it comes and off before it goes.
         if from.assign_ipv6_address_on_creation && !to.assign_ipv6_address_on_creation {
-            return modify(client, id, Attribute::AssignIpv6, false).await;
+            return modify(client, id, Attribute::AssignIpv6, false).await.map(|()| Updated::Done);
         }
         if from.enable_dns64 && !to.enable_dns64 {
-            return modify(client, id, Attribute::Dns64, false).await;
+            return modify(client, id, Attribute::Dns64, false).await.map(|()| Updated::Done);
         }
         if from.ipv6_cidr != to.ipv6_cidr {
-            return change_ipv6(client, id, from, to).await;
+            return change_ipv6(client, id, from, to).await.map(|()| Updated::Done);
         }
         if from.assign_ipv6_address_on_creation != to.assign_ipv6_address_on_creation {
-            return modify(client, id, Attribute::AssignIpv6, true).await;
+            return modify(client, id, Attribute::AssignIpv6, true).await.map(|()| Updated::Done);
         }
         if from.enable_dns64 != to.enable_dns64 {
-            return modify(client, id, Attribute::Dns64, true).await;
+            return modify(client, id, Attribute::Dns64, true).await.map(|()| Updated::Done);
         }
         if from.map_public_ip_on_launch != to.map_public_ip_on_launch {
-            return modify(client, id, Attribute::MapPublicIp, to.map_public_ip_on_launch).await;
+            return modify(client, id, Attribute::MapPublicIp, to.map_public_ip_on_launch)
+                .await
+                .map(|()| Updated::Done);
         }
         if from.route_table_id != to.route_table_id {
-            return change_route_table(client, id, to.route_table_id.as_ref()).await;
+            return change_route_table(client, id, to.route_table_id.as_ref()).await.map(|()| Updated::Done);
         }
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 
+use crate::kinds::sdk::Answer;
 use crate::model::{AttrPath, Value};
 use crate::resource::{FieldError, Ownership, ProviderError, RemoteId};
 
 use super::client::Ec2;
-use super::error::Answer;
 
 /// Keys and values.
 pub type Tags = BTreeMap<String, String>;

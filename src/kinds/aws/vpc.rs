@@ -7,17 +7,17 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldChange, FieldRule, FieldTrait};
 use crate::model::{AttrPath, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, WaitPolicy,
+    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::describe;
-use super::error::{Absence, Answer, no_id};
-use super::live::{Association, PAGE, in_order, texts};
+use super::live::{Association, PAGE};
 use super::range::wrong_block;
 use super::tags::{self, Tags};
 
@@ -183,16 +183,20 @@ impl ResourceKind for Vpc {
         ))
     }
 
-    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<(), ProviderError> {
+    async fn update(&self, client: &Ec2, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         // Names need the resolver: it is the first on and the last off.
         if to.dns_support && !from.dns_support {
-            return modify(client, id, VpcAttributeName::EnableDnsSupport, true).await;
+            return modify(client, id, VpcAttributeName::EnableDnsSupport, true).await.map(|()| Updated::Done);
         }
         if to.dns_hostnames != from.dns_hostnames {
-            return modify(client, id, VpcAttributeName::EnableDnsHostnames, to.dns_hostnames).await;
+            return modify(client, id, VpcAttributeName::EnableDnsHostnames, to.dns_hostnames)
+                .await
+                .map(|()| Updated::Done);
         }
         if to.dns_support != from.dns_support {
-            return modify(client, id, VpcAttributeName::EnableDnsSupport, to.dns_support).await;
+            return modify(client, id, VpcAttributeName::EnableDnsSupport, to.dns_support)
+                .await
+                .map(|()| Updated::Done);
         }
         if to.amazon_ipv6 && !from.amazon_ipv6 {
             client
@@ -203,12 +207,12 @@ impl ResourceKind for Vpc {
                 .send()
                 .await
                 .written("ec2:AssociateVpcCidrBlock")?;
-            return Ok(());
+            return Ok(Updated::Done);
         }
         if from.amazon_ipv6 && !to.amazon_ipv6 {
-            return drop_ipv6(client, id).await;
+            return drop_ipv6(client, id).await.map(|()| Updated::Done);
         }
-        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(drop)
+        tags::update(client, id.as_str(), &from.tags, &to.tags).await.map(|_| Updated::Done)
     }
 
     async fn delete(&self, client: &Ec2, id: &RemoteId) -> Result<Deletion, ProviderError> {

@@ -8,16 +8,16 @@ mod check;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::sdk::Answer;
 use crate::model::diff::FieldRule;
 use crate::model::{AttrPath, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership, Possession,
-    ProviderError, RemoteId, ResourceKind, Status, WaitPolicy,
+    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
 use super::describe;
-use super::error::Answer;
 use super::live::Association;
 use super::tags;
 use check::Found;
@@ -164,8 +164,8 @@ impl ResourceKind for ExistingNetwork {
     }
 
     /// Changes nothing: what differs is for its owner to change.
-    async fn update(&self, _: &Ec2, _: &RemoteId, _: &Spec, _: &Spec) -> Result<(), ProviderError> {
-        Ok(())
+    async fn update(&self, _: &Ec2, _: &RemoteId, _: &Spec, _: &Spec) -> Result<Updated, ProviderError> {
+        Ok(Updated::Done)
     }
 
     /// Deletes nothing.

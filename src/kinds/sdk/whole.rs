@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
 /// Refuses an answer that begins as a document of the query protocol and does not end as one.
 #[derive(Debug)]
-pub(super) struct WholeAnswers;
+pub(in crate::kinds) struct WholeAnswers;
 
 /// The answer begins well and stops before its end.
 #[derive(Debug, thiserror::Error)]

@@ -33,7 +33,7 @@ impl Effect {
 }
 
 /// The answer to one request, with its error classified.
-pub(super) trait Answer<T> {
+pub(in crate::kinds) trait Answer<T> {
     /// The answer to a request that only reads. `operation` reads `ec2:DescribeVpcs`.
     fn read(self, operation: &'static str) -> Result<T, ProviderError>;
 
@@ -55,7 +55,7 @@ where
 }
 
 /// What is said of errors that name an object which does not exist.
-pub(super) trait Absence<T> {
+pub(in crate::kinds) trait Absence<T> {
     /// `None` where the provider says that the object does not exist.
     fn unless_absent(self) -> Result<Option<T>, ProviderError>;
 }
@@ -71,12 +71,12 @@ impl<T> Absence<T> for Result<T, ProviderError> {
 }
 
 /// Whether the provider says that an object does not exist: `InvalidVpcID.NotFound`, `NatGatewayNotFound`.
-pub(super) fn is_not_found(error: &ProviderError) -> bool {
+pub(in crate::kinds) fn is_not_found(error: &ProviderError) -> bool {
     error.code.as_deref().is_some_and(|code| code.ends_with("NotFound"))
 }
 
 /// An answer to a create without an id: the object may exist, so it has to be looked for.
-pub(super) fn no_id(operation: &'static str) -> ProviderError {
+pub(in crate::kinds) fn no_id(operation: &'static str) -> ProviderError {
     ProviderError::new(ErrorClass::Ambiguous, operation, "the answer holds no id")
 }
 
