@@ -79,6 +79,13 @@ pub trait KindRules: Send + Sync {
         Vec::new()
     }
 
+    /// Why what is there cannot become what is declared in one step, although each field could be changed (a control
+    /// plane moves one minor version at a time): the message says the way. Holes are not wrong.
+    fn refuses(&self, there: &Value, declared: &Value) -> Vec<FieldError> {
+        let _ = (there, declared);
+        Vec::new()
+    }
+
     /// Brings a record written by an older version of the kind to [`Self::schema_version`].
     fn upgrade(&self, from: u32, record: RawRecord) -> Result<RawRecord, UpgradeError> {
         if from == self.schema_version() {
