@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use meshplan::apply::Outcome;
 use meshplan::sandbox::{Options, Quotas, Speed};
 
+use crate::networks;
 use crate::rig::{InSandbox, declarations, topology};
 
 fn realistic() -> Options {
@@ -15,7 +16,7 @@ fn realistic() -> Options {
 fn two_networks_are_applied_unchanged_and_destroyed() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = InSandbox::start(folder.path(), realistic());
-    let all = declarations(&topology("two-network.toml"));
+    let all = networks(&topology("two-network.toml"));
     let outcome = process.apply(&all);
     println!(
         "{} resources in {:.1} s, critical path {:.1} s",
@@ -33,7 +34,7 @@ fn two_networks_are_applied_unchanged_and_destroyed() {
 }
 
 /// A topology of `n` networks in one region.
-fn networks(n: usize) -> String {
+fn many(n: usize) -> String {
     let mut text = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n".to_owned();
     for network in 0..n {
         let (high, low) = (10 + network / 250, network % 250);
@@ -45,7 +46,7 @@ fn networks(n: usize) -> String {
 fn seconds_of(n: usize) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { quotas: Quotas::unlimited(), ..realistic() };
-    let outcome = InSandbox::start(folder.path(), options).apply(&declarations(&networks(n)));
+    let outcome = InSandbox::start(folder.path(), options).apply(&declarations(&many(n)));
     println!(
         "{n} networks: {} resources in {:.1} s; critical path {:.1} s, request limits {:.1} s",
         outcome.counts.created, outcome.seconds, outcome.critical_seconds, outcome.limit_seconds

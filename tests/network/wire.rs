@@ -21,7 +21,8 @@ use meshplan::sandbox::{Flowing, SimClock, Speed};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::rig::{Process, declarations, run, topology};
+use crate::networks;
+use crate::rig::{Process, run, topology};
 use crate::stand_ins::{Clients, Microburst, Moto, Trouble, stand_in};
 use serde_json::{Value, json};
 
@@ -134,7 +135,7 @@ impl Life {
             .replace("nat        = \"single\"", "nat        = \"per-az\"")
             .replace("nat = \"single\"", "nat = \"per-az\"");
         assert_ne!(text, changed);
-        Self { born: declarations(text), changed: declarations(&changed) }
+        Self { born: networks(text), changed: networks(&changed) }
     }
 
     /// What is declared in each of its parts.

@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../network/rig.rs"]
+#[path = "../support/rig.rs"]
 mod rig;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
