@@ -8,11 +8,12 @@ mod delete;
 mod settle;
 mod turn;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::diff::{FieldChange, ThreeWay, diff, mask_sensitive};
+use crate::model::diff::{FieldChange, FieldTrait, ThreeWay, diff, mask_sensitive};
 use crate::model::event::{Event, StepKind};
 use crate::model::{Document, Target, Value};
 use crate::plan::{Change, Reason};
@@ -64,10 +65,9 @@ pub(in crate::apply) struct Task<'a> {
     /// The filled spec; absent for deletes.
     pub(in crate::apply) desired: Option<Document>,
     pub(in crate::apply) owner: Ownership,
-    desired_value: Value,
     /// What was last applied, for an update: fields that were ours and are no longer declared are removed.
-    prior: Option<Value>,
-    lineage: String,
+    prior: Option<Document>,
+    lineage: Rc<str>,
     phase: Phase,
     retries: Retries,
     /// Whether a create's answer was lost: its promise stays open when the step fails.
@@ -91,8 +91,10 @@ pub(in crate::apply) struct Beginning<'a, 's> {
     pub(in crate::apply) kind: &'static dyn DynKind,
     pub(in crate::apply) now: Timestamp,
     pub(in crate::apply) state: &'s State,
+    /// The state's lineage, shared by all tasks.
+    pub(in crate::apply) lineage: Rc<str>,
     /// The filled spec, for steps that have a goal.
-    pub(in crate::apply) desired: Option<(Value, Document)>,
+    pub(in crate::apply) desired: Option<Document>,
     /// The token that a create gets when it has none yet.
     pub(in crate::apply) token: String,
     /// Whether this run replaces or deletes something that the resource stands on.
@@ -102,9 +104,8 @@ pub(in crate::apply) struct Beginning<'a, 's> {
 impl<'a> Task<'a> {
     /// Begins a step.
     pub(in crate::apply) fn begin(beginning: Beginning<'a, '_>) -> (Self, Turn) {
-        let Beginning { change, step, kind, now, state, desired, token, stirred } = beginning;
+        let Beginning { change, step, kind, now, state, lineage, desired, token, stirred } = beginning;
         let record = state.records.get(&change.address);
-        let (desired_value, desired) = desired.map_or((Value::Null, None), |(value, document)| (value, Some(document)));
         let mut task = Self {
             change,
             step,
@@ -114,9 +115,9 @@ impl<'a> Task<'a> {
             id: record.map(|record| record.id.clone()),
             desired,
             owner: Ownership { mesh: state.mesh.clone(), address: change.address.clone(), token },
-            desired_value,
-            prior: record.map(|record| record.spec.value()),
-            lineage: state.lineage.clone(),
+            // Only an update compares with it: what is made or deleted has no use for it.
+            prior: record.filter(|_| step == StepKind::Update).map(|record| record.spec.clone()),
+            lineage,
             phase: Phase::Making,
             retries: Retries::new(seed(&change.address)),
             maybe_made: false,
@@ -276,7 +277,8 @@ impl<'a> Task<'a> {
     }
 
     fn differences(&self, observed: &Value) -> Vec<FieldChange> {
-        let documents = ThreeWay { desired: &self.desired_value, prior: self.prior.as_ref(), observed };
+        let (desired, prior) = (self.goal(), self.prior.as_ref().map(Document::value));
+        let documents = ThreeWay { desired: &desired, prior: prior.as_ref(), observed };
         let mut fields = diff(documents, self.kind.fields(), &self.lineage);
         if self.prior.is_none() {
             // Fresh from its create there is nothing to compare a write-only field with: it is what was sent.
@@ -288,14 +290,21 @@ impl<'a> Task<'a> {
     fn is_write_only(&self, field: &FieldChange) -> bool {
         let path = field.path.to_string();
         self.kind.fields().iter().any(|rule| {
-            rule.traits.contains(&crate::model::diff::FieldTrait::WriteOnly)
+            rule.traits.contains(&FieldTrait::WriteOnly)
                 && (path == rule.path || path.starts_with(&format!("{}.", rule.path)))
         })
     }
 
+    /// What it shall be, as a tree: parsed when it is needed, which is seldom.
+    fn goal(&self) -> Value {
+        self.desired.as_ref().map_or(Value::Null, Document::value)
+    }
+
     fn masked(&self) -> Option<Document> {
-        let masked = mask_sensitive(&self.desired_value, self.kind.fields(), &self.lineage);
-        if masked == self.desired_value { self.desired.clone() } else { Document::of(&masked).ok() }
+        if !self.kind.fields().iter().any(|rule| rule.traits.contains(&FieldTrait::Sensitive)) {
+            return self.desired.clone();
+        }
+        Document::of(&mask_sensitive(&self.goal(), self.kind.fields(), &self.lineage)).ok()
     }
 
     fn retry(&mut self, error: &ProviderError, request: Request) -> Turn {

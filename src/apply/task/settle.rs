@@ -88,7 +88,7 @@ impl Task<'_> {
                         return Turn::request(Request::Read).delayed(Duration::from_secs(1));
                     }
                     self.updated = Some((live.spec.clone(), now));
-                    return match Document::of(&patch(&observed, &self.desired_value, &fields)) {
+                    return match Document::of(&patch(&observed, &self.goal(), &fields)) {
                         Ok(to) => Turn::request(Request::Update { from: live.spec.clone(), to }),
                         Err(error) => self.fail(&ProviderError::bug(self.kind.name(), error.to_string())),
                     };
