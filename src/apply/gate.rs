@@ -89,17 +89,19 @@ impl Engine<'_> {
         let state = self.state();
         let record = state.records.get(&planned.address);
         let promised = state.intents.get(&planned.address).is_some_and(|intent| intent.operation == Operation::Create);
+        let recorded = kind.possession() == Possession::Recorded;
         let deposes = change.goal.as_ref().is_some_and(|goal| goal.deposes);
         let (verb, at) = match planned.kind {
+            StepKind::Create if recorded => (Verb::Create, None),
             StepKind::Create if promised => (Verb::Find, None),
             StepKind::Create if record.is_some() && !deposes => (Verb::Read, record),
             StepKind::Create => (Verb::Create, None),
             StepKind::Adopt => (Verb::Read, None),
+            StepKind::Update if recorded => (Verb::Update, record),
             StepKind::Update | StepKind::Wait => (Verb::Read, record),
+            StepKind::Delete if recorded => (Verb::Delete, record),
             StepKind::Delete if promised && !deposes && change.reason != Reason::Deposed => (Verb::Find, record),
-            StepKind::Delete if change.fingerprint.is_some() && kind.possession() != Possession::Recorded => {
-                (Verb::Read, record)
-            }
+            StepKind::Delete if change.fingerprint.is_some() => (Verb::Read, record),
             StepKind::Delete => (Verb::Delete, record),
             StepKind::Forget if record.is_some() && kind.possession() == Possession::Owned => (Verb::Read, record),
             StepKind::Forget => return None,

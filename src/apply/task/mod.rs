@@ -3,8 +3,10 @@
 //! The order of what a turn says is the crash safety: its entries are durable before its request is made. A create
 //! is promised before it is asked for, and its id is written before it is waited for.
 
+mod claim;
 mod create;
 mod delete;
+mod recorded;
 mod settle;
 mod turn;
 
@@ -42,6 +44,10 @@ enum Phase {
     Going { since: Timestamp },
     /// Looking at someone else's object.
     Adopting,
+    /// Looking at an object of ours that state does not know.
+    Claiming,
+    /// Changing what has nothing to be read; these outputs stay.
+    Amending { since: Timestamp, outputs: Document },
     /// Looking once more at what the plan believes to be gone, before acting on that.
     Doubting,
 }
@@ -141,7 +147,13 @@ impl<'a> Task<'a> {
                 task.phase = Phase::Adopting;
                 Turn::request(Request::Read)
             }
+            StepKind::Adopt if change.reason == Reason::Lost => {
+                task.id.clone_from(&change.id);
+                task.phase = Phase::Claiming;
+                Turn::request(Request::Read)
+            }
             StepKind::Adopt => task.begin_adopt(now),
+            StepKind::Update if kind.possession() == Possession::Recorded => task.begin_amend(record, now),
             StepKind::Wait => {
                 task.prior = None;
                 task.settle(now)
@@ -164,6 +176,7 @@ impl<'a> Task<'a> {
     /// Takes an answer.
     pub(in crate::apply) fn advance(&mut self, answer: Answer, now: Timestamp) -> Turn {
         match (self.phase.clone(), answer) {
+            (Phase::Making, Answer::Created(Ok(created))) if self.is_recorded() => self.recorded(created),
             (Phase::Making, Answer::Created(Ok(created))) => {
                 self.retries.reset();
                 let entries = vec![self.created(&created.id)];
@@ -172,9 +185,6 @@ impl<'a> Task<'a> {
                 };
                 // Only a read proves that it can be read: the answer of the create does not.
                 self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
-                if self.kind.possession() == Possession::Recorded {
-                    return self.ready(&live, now).after(entries);
-                }
                 let turn = self.settled(&live, now).after(entries);
                 if matches!(live.status, Status::Pending(_)) { turn.delayed(self.kind.wait().first) } else { turn }
             }
@@ -207,18 +217,25 @@ impl<'a> Task<'a> {
                 self.retries.reset();
                 match status {
                     Status::Pending(what) => self.wait(since, &what, Request::Follow(update), now),
-                    Status::Ready | Status::Deleting => Turn::request(Request::Read),
+                    Status::Ready | Status::Deleting => {
+                        // What is read now may still be an old answer: the update ended only now.
+                        if let Some((_, at)) = &mut self.updated {
+                            *at = now;
+                        }
+                        Turn::request(Request::Read)
+                    }
                     Status::Failed(why) => self.fail(&ProviderError::new(ErrorClass::Invalid, self.kind.name(), why)),
                 }
             }
             (Phase::Settling { .. }, Answer::Diagnosed(answer)) => self.suspected(answer),
+            (Phase::Amending { since, outputs }, answer) => self.amended(since, outputs, answer, now),
             (Phase::Checking, Answer::Read(Ok(live))) => self.checked(live, now),
             (Phase::Removing { since }, Answer::Deleted(Ok(deletion))) => {
                 self.retries.reset();
                 match deletion {
                     Deletion::Again => Turn::request(Request::Delete),
                     Deletion::Later(what) => self.wait(since, &what, Request::Delete, now),
-                    Deletion::Accepted if self.kind.possession() == Possession::Recorded => self.gone(now),
+                    Deletion::Accepted if self.is_recorded() => self.gone(now),
                     Deletion::Accepted => {
                         self.phase = Phase::Going { since: now };
                         Turn::request(Request::Read)
@@ -227,6 +244,7 @@ impl<'a> Task<'a> {
             }
             (Phase::Going { since }, Answer::Read(Ok(live))) => self.going(since, live.as_ref(), now),
             (Phase::Adopting, Answer::Read(Ok(live))) => self.adopt(live),
+            (Phase::Claiming, Answer::Read(Ok(live))) => self.claim(live, now),
             (Phase::Doubting, Answer::Read(Ok(live))) => self.doubted(live.is_some(), now),
             (_, Answer::Read(Err(error))) => self.retry(&error, Request::Read),
             (_, Answer::Updated(Err(error))) => {
@@ -248,6 +266,11 @@ impl<'a> Task<'a> {
                 | Answer::Read(_),
             ) => self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked")),
         }
+    }
+
+    /// Whether there is nothing to read of it.
+    fn is_recorded(&self) -> bool {
+        self.kind.possession() == Possession::Recorded
     }
 
     fn forget(&self) -> Turn {
