@@ -12,7 +12,7 @@
 //! | `service` | one request from fuse to fuse |
 //! | `protocol` | forms and JSON in, XML and JSON out |
 //! | `api` | what a service is, and which there are |
-//! | `ec2`, `sts` | their operations |
+//! | `ec2`, `eks`, `sts` | their operations |
 //! | `world` | the objects, and keeping them on disk |
 //! | `settle` | what time alone does |
 //! | `faults`, `meddle`, `throttle` | what goes wrong |
@@ -21,6 +21,7 @@ mod api;
 mod clock;
 mod connector;
 mod ec2;
+mod eks;
 mod faults;
 mod meddle;
 mod options;

@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    Address, DhcpOptions, EgressOnlyGateway, InternetGateway, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, Token, Vpc,
+    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, InternetGateway, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, PodIdentity, Role,
+    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 
@@ -242,6 +242,18 @@ region! {
     network_acls: NetworkAcl,
     /// Sets of DHCP options.
     dhcp_options: DhcpOptions,
+    /// EKS clusters.
+    clusters: Cluster,
+    /// Their managed node groups.
+    nodegroups: Nodegroup,
+    /// Their add-ons.
+    addons: Addon,
+    /// Who may enter them.
+    access_entries: AccessEntry,
+    /// Which roles their pods get.
+    pod_identities: PodIdentity,
+    /// Changes to them that take time.
+    updates: Update,
     /// Log groups.
     log_groups: LogGroup,
     /// Roles of IAM (in `aws-global` only).

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `network` | the network layer of EC2 |
 //! | `iam` | IAM; they live in the pseudo-region `aws-global` |
+//! | `eks` | EKS |
 //! | `logs` | CloudWatch Logs |
 
 use std::collections::BTreeMap;
@@ -16,10 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Row;
 
+mod eks;
 mod iam;
 mod logs;
 mod network;
 
+pub(crate) use self::eks::{
+    AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling, Update,
+};
 pub(crate) use self::iam::Role;
 pub(crate) use self::logs::LogGroup;
 pub(crate) use self::network::{
