@@ -204,4 +204,9 @@ impl Page {
             .map(|row| data_encoding::BASE64URL_NOPAD.encode(key(row).as_bytes()));
         (page, next)
     }
+
+    /// Writes whether there is a next page, and its marker, as IAM does.
+    pub(crate) fn write(xml: &mut Xml, next: Option<String>) {
+        xml.text("IsTruncated", next.is_some()).optional("Marker", next);
+    }
 }

@@ -37,7 +37,8 @@ pub(crate) fn role_for_service<'a>(
 /// resource. Conditions and the permissions boundary are not looked at.
 pub(crate) fn allows(role: &Role, action: &str, now: Timestamp) -> bool {
     let managed = role.managed_seen_by_services(now).filter_map(managed::document);
-    let documents: Vec<&str> = managed.chain(role.inline.values().map(String::as_str)).collect();
+    let inline = role.inline.values().filter_map(|policy| policy.seen_by_services(now));
+    let documents: Vec<&str> = managed.chain(inline.map(String::as_str)).collect();
     documents.iter().any(|text| document::has_effect(text, "Allow", action))
         && !documents.iter().any(|text| document::has_effect(text, "Deny", action))
 }

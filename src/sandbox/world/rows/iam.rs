@@ -48,7 +48,7 @@ pub(crate) struct Role {
     pub(crate) attached: BTreeMap<String, Propagating<bool>>,
     /// Inline policies by name, as they were written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) inline: BTreeMap<String, String>,
+    pub(crate) inline: BTreeMap<String, Propagating<String>>,
 }
 
 impl Role {
