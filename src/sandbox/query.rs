@@ -1,11 +1,11 @@
 //! What services of the protocol awsQuery (IAM, Elastic Load Balancing) share: a table of operations, and one call.
 //!
-//! Entry points: [`find`] and [`run`]. As in EC2, an operation reads its parameters, checks everything, and only then
+//! Entry points: [`find`] and [`run`], from a service's [`super::api::Api`]. As in EC2, an operation reads its parameters, checks everything, and only then
 //! changes the region; so a refused call has no effect.
 
 use jiff::Timestamp;
 
-use super::ec2::Effect;
+use super::api::{Context, Effect, Known};
 use super::protocol::{ApiError, Node, Params, Xml};
 use super::world::Region;
 use super::world::ids::Mint;
@@ -17,9 +17,9 @@ pub(crate) type Answer = Result<Xml, ApiError>;
 /// An operation of the API.
 pub(crate) struct Operation {
     /// Its name.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// Whether it changes anything.
-    pub(crate) effect: Effect,
+    effect: Effect,
     /// The parameters it knows, besides those of every call.
     accepts: &'static [&'static str],
     run: fn(&mut Call<'_>) -> Answer,
@@ -72,13 +72,15 @@ pub(crate) fn find(
         .ok_or_else(|| ApiError::new("InvalidAction", format!("Could not find operation {name} for version {version}")))
 }
 
+impl Operation {
+    /// What the way to it must know.
+    pub(crate) fn known(&self) -> Known {
+        Known { name: self.name, effect: self.effect }
+    }
+}
+
 /// Runs an operation.
-pub(crate) fn run(
-    operation: &'static Operation,
-    (region, mint): (&mut Region, &mut Mint),
-    params: &Params,
-    now: Timestamp,
-) -> Answer {
+pub(crate) fn run(operation: &'static Operation, params: &Params, context: &mut Context<'_>) -> Answer {
     let known = |name: &&str| operation.accepts.contains(name) || matches!(*name, "Action" | "Version");
     if let Some(unknown) = params.names().find(|name| !known(name)) {
         return Err(ApiError::new(
@@ -86,8 +88,8 @@ pub(crate) fn run(
             format!("The parameter {unknown} is not recognized (the sandbox knows a part of {})", operation.name),
         ));
     }
-    region.settle(now);
-    (operation.run)(&mut Call { region, mint, params: params.root(), now })
+    let (region, mint) = context.world.region(context.region, context.now);
+    (operation.run)(&mut Call { region, mint, params: params.root(), now: context.now })
 }
 
 /// A refusal of what does not have the shape of the parameter.

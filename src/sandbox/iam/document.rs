@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::ec2::matches;
 use crate::sandbox::protocol::ApiError;
+use crate::sandbox::wildcard::matches;
 
 /// How long a trust policy may be, white space not counted ("IAM and STS character limits").
 const MAX_TRUST: usize = 2048;

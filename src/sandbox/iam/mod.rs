@@ -1,6 +1,6 @@
 //! IAM: roles, their policies, and OpenID Connect providers. The protocol is awsQuery; the service is global.
 //!
-//! Entry points: [`find`] for calls, [`role_for_service`] and [`allows`] for the services that use roles. IAM shows a
+//! Entry points: [`API`] for calls, [`role_for_service`] and [`allows`] for the services that use roles. IAM shows a
 //! change within about a second, other services see it after some more (propagation). Users, groups, customer managed
 //! policies and instance profiles are not simulated; of AWS's managed policies there are those that clusters use.
 
@@ -13,17 +13,26 @@ mod role_tag;
 mod trusted;
 
 pub(crate) use self::trusted::{Unseen, allows, role_for_service};
-use super::protocol::ApiError;
+use super::api::{Api, Run};
+use super::protocol::{ApiError, Wire};
 use super::query::{self, Operation};
 
-/// The namespace of IAM's answers.
-pub(crate) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+/// The service.
+pub(crate) const API: Api = Api {
+    name: "iam",
+    global: true,
+    wire: Wire::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
+    // AWS does not publish IAM's.
+    limits: None,
+    find: |name| find(name).map(Operation::known),
+    run: Run::Form(|name, params, context| query::run(find(name)?, params, context)),
+};
 
 /// How long other services see what was before: drawn for each object.
 const PROPAGATION_MS: (u64, u64) = (6_000, 12_000);
 
 /// The operation with this name, or IAM's own refusal.
-pub(crate) fn find(name: &str) -> Result<&'static Operation, ApiError> {
+fn find(name: &str) -> Result<&'static Operation, ApiError> {
     const FAMILIES: &[&[Operation]] = &[
         managed::OPERATIONS,
         oidc_provider::OPERATIONS,

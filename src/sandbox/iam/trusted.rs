@@ -36,9 +36,8 @@ pub(crate) fn role_for_service<'a>(
 /// Whether the policies of a role, as other services see them, allow an action (`ec2:DescribeSubnets`) on some
 /// resource. Conditions and the permissions boundary are not looked at.
 pub(crate) fn allows(role: &Role, action: &str, now: Timestamp) -> bool {
-    let managed = role.managed_seen_by_services(now).filter_map(managed::document);
-    let inline = role.inline.values().filter_map(|policy| policy.seen_by_services(now));
-    let documents: Vec<&str> = managed.chain(inline.map(String::as_str)).collect();
+    let mut documents: Vec<&str> = role.managed_seen_by_services(now).filter_map(managed::document).collect();
+    documents.extend(role.inline.values().filter_map(|policy| policy.seen_by_services(now)).map(String::as_str));
     documents.iter().any(|text| document::has_effect(text, "Allow", action))
         && !documents.iter().any(|text| document::has_effect(text, "Deny", action))
 }
