@@ -63,6 +63,9 @@ fn remove(context: &mut Context<'_>, table: &str, id: &str) {
     let (region, _) = context.world.region(context.region, context.now);
     match table {
         "iam-role" => drop(region.roles.remove(id)),
+        "iam-oidc-provider" => drop(region.oidc_providers.remove(id)),
+        "target-group" => drop(region.target_groups.remove(id)),
+        "listener" => drop(region.listeners.remove(id)),
         "log-group" => drop(region.log_groups.remove(id)),
         _ => ec2::remove(region, id),
     }

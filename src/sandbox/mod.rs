@@ -12,7 +12,7 @@
 //! | `service` | one request from fuse to fuse |
 //! | `protocol` | forms and JSON in, XML and JSON out |
 //! | `api` | what a service is, and which there are |
-//! | `ec2`, `eks`, `sts` | their operations |
+//! | `ec2`, `eks`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
 //! | `world` | the objects, and keeping them on disk |
 //! | `settle` | what time alone does |
 //! | `faults`, `meddle`, `throttle` | what goes wrong |
@@ -23,9 +23,11 @@ mod connector;
 mod ec2;
 mod eks;
 mod faults;
+mod iam;
 mod meddle;
 mod options;
 mod protocol;
+mod query;
 mod serve;
 mod service;
 mod settle;

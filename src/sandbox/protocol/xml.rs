@@ -14,12 +14,17 @@ impl Xml {
     /// `<name>value</name>`.
     pub(crate) fn text(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.out.extend(["<", name, ">"]);
+        self.value(value);
+        self.out.extend(["</", name, ">"]);
+        self
+    }
+
+    /// The text of the element that is being written.
+    pub(crate) fn value(&mut self, value: impl Display) {
         let from = self.out.len();
         // Writing to a String cannot fail.
         let _ = write!(self.out, "{value}");
         escape_from(&mut self.out, from);
-        self.out.extend(["</", name, ">"]);
-        self
     }
 
     /// The element when there is a value, nothing otherwise.

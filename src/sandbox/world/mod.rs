@@ -19,8 +19,9 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, InternetGateway, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, PodIdentity, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, Token, Update, Vpc,
+    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
+    LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
+    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 
@@ -254,10 +255,20 @@ region! {
     pod_identities: PodIdentity,
     /// Changes to them that take time.
     updates: Update,
+    /// Instances.
+    instances: Instance,
+    /// Load balancers.
+    load_balancers: LoadBalancer,
+    /// Listeners of load balancers.
+    listeners: Listener,
+    /// Target groups.
+    target_groups: TargetGroup,
     /// Log groups.
     log_groups: LogGroup,
     /// Roles of IAM (in `aws-global` only).
     roles: Role,
+    /// OpenID Connect providers of IAM (in `aws-global` only).
+    oidc_providers: OidcProvider,
     /// Client tokens that were used.
     tokens: Token,
 }

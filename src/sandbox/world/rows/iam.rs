@@ -1,50 +1,83 @@
-//! The objects of IAM. They live in the pseudo-region `aws-global`, and their id is their name.
+//! The objects of IAM. They live in the pseudo-region `aws-global`, under their names or ARNs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Head, Row, row};
 
-/// A role.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Role {
-    /// The id is the name; names are unique whatever the path.
-    pub(crate) head: Head,
-    /// The name.
-    pub(crate) name: String,
-    /// Begins and ends with a slash.
-    pub(crate) path: String,
-    /// The id that is not used again: `AROA` and 17 characters.
-    pub(crate) unique_id: String,
-    /// What it is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) description: Option<String>,
-    /// How long a session may last, in seconds.
-    pub(crate) max_session_seconds: u32,
-    /// The trust policy, as it was given.
-    pub(crate) trust: String,
-    /// The ARNs of the attached policies.
-    pub(crate) managed: BTreeSet<String>,
-    /// The inline policies, as they were given, by name.
-    pub(crate) inline: BTreeMap<String, String>,
-    /// The ARN of the permissions boundary.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) boundary: Option<String>,
-    /// Until then other services answer that there is no such role (propagation).
+/// Something that IAM itself shows at once, and other services only after a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Propagating<T> {
+    /// What IAM shows.
+    pub(crate) value: T,
+    /// When other services have it too.
     pub(crate) visible_to_services_at: Timestamp,
-    /// Until then other services do not see the last change of its trust policy.
-    pub(crate) trust_visible_to_services_at: Timestamp,
-    /// Until then other services do not see the last change of its attached and inline policies.
-    pub(crate) policies_visible_to_services_at: Timestamp,
+    /// What other services have until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<T>,
 }
 
-impl Role {
-    /// Its ARN.
-    pub(crate) fn arn(&self, account: &str) -> String {
-        format!("arn:aws:iam::{account}:role{}{}", self.path, self.name)
+impl<T> Propagating<T> {
+    /// What other services have.
+    pub(crate) fn seen_by_services(&self, now: Timestamp) -> Option<&T> {
+        if now >= self.visible_to_services_at { Some(&self.value) } else { self.before.as_ref() }
     }
 }
 
-row!(Role, "iam-role", |role| role.managed.iter().chain(&role.boundary).cloned().collect());
+/// A role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Role {
+    /// The id is the role's name.
+    pub(crate) head: Head,
+    /// The id that IAM gives it: `AROA…`.
+    pub(crate) unique_id: String,
+    pub(crate) path: String,
+    pub(crate) arn: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    /// Seconds.
+    pub(crate) max_session_duration: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) boundary: Option<String>,
+    /// The trust policy, as it was written.
+    pub(crate) trust: Propagating<String>,
+    /// Managed policies by ARN; a detached one (`false`) stays until other services have forgotten it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) attached: BTreeMap<String, Propagating<bool>>,
+    /// Inline policies by name, as they were written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) inline: BTreeMap<String, Propagating<String>>,
+}
+
+impl Role {
+    /// The managed policies as IAM shows them.
+    pub(crate) fn managed(&self) -> impl Iterator<Item = &str> {
+        self.attached.iter().filter(|(_, attached)| attached.value).map(|(arn, _)| arn.as_str())
+    }
+
+    /// The managed policies as other services see them.
+    pub(crate) fn managed_seen_by_services(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        self.attached
+            .iter()
+            .filter(move |(_, attached)| attached.seen_by_services(now) == Some(&true))
+            .map(|(arn, _)| arn.as_str())
+    }
+}
+
+// Names of roles are unique whatever their case.
+row!(Role, "iam-role", |role| vec![role.arn.clone(), format!("name/{}", role.head.id.to_ascii_lowercase())]);
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct OidcProvider {
+    /// The id is the ARN.
+    pub(crate) head: Head,
+    /// Without the scheme.
+    pub(crate) url: String,
+    pub(crate) client_ids: Vec<String>,
+    pub(crate) thumbprints: Vec<String>,
+}
+
+row!(OidcProvider, "iam-oidc-provider", |_provider| Vec::new());

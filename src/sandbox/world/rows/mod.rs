@@ -6,6 +6,8 @@
 //! | part | whose objects |
 //! | --- | --- |
 //! | `network` | the network layer of EC2 |
+//! | `instance` | EC2's instances |
+//! | `elb` | Elastic Load Balancing |
 //! | `iam` | IAM; they live in the pseudo-region `aws-global` |
 //! | `eks` | EKS |
 //! | `logs` | CloudWatch Logs |
@@ -18,14 +20,18 @@ use serde::{Deserialize, Serialize};
 use super::table::Row;
 
 mod eks;
-mod iam;
+pub(crate) mod elb;
+pub(crate) mod iam;
+mod instance;
 mod logs;
 mod network;
 
 pub(crate) use self::eks::{
     AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling, Update,
 };
-pub(crate) use self::iam::Role;
+pub(crate) use self::elb::{Listener, LoadBalancer, TargetGroup};
+pub(crate) use self::iam::{OidcProvider, Role};
+pub(crate) use self::instance::Instance;
 pub(crate) use self::logs::LogGroup;
 pub(crate) use self::network::{
     Address, AddressAssociation, DhcpOptions, EgressOnlyGateway, InternetGateway, Ipv4Block, Ipv6Block, NatFailure,

@@ -308,14 +308,25 @@ pub(crate) struct NetworkInterface {
     pub(crate) allocation_id: Option<String>,
     pub(crate) attachment_id: Option<String>,
     pub(crate) requester_managed: bool,
+    /// A public address of Amazon's own that is mapped to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    /// The instance that it is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) instance_id: Option<String>,
+    /// When its owner takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_at: Option<Timestamp>,
 }
 
 row!(NetworkInterface, "network-interface", |interface| [&interface.vpc_id, &interface.subnet_id]
     .into_iter()
     .chain(&interface.groups)
     .chain(&interface.allocation_id)
+    .chain(&interface.instance_id)
     .cloned()
-    .collect());
+    .collect(),
+    due interface.gone_at);
 
 /// A network access control list; its entries are the default ones (everything is allowed).
 #[derive(Debug, Clone, Serialize, Deserialize)]
