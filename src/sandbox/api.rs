@@ -100,11 +100,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Api> {
     APIS.iter().copied().find(|api| api.name == name)
 }
 
-/// The services that are spoken to with forms, which name an operation by itself: what a fault's call is looked up in.
-pub(crate) fn all() -> impl Iterator<Item = &'static Api> {
-    APIS.iter().copied()
-}
-
 /// The refusal of a service that is not there.
 pub(crate) fn unserved(name: &str) -> ApiError {
     let names: Vec<&str> = APIS.iter().map(|api| api.name).collect();

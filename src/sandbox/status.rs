@@ -48,7 +48,8 @@ pub struct Count {
 }
 
 impl Status {
-    /// Counts; NAT gateways that are only still listed (deleted, failed) do not count.
+    /// Counts; NAT gateways and instances that are only still listed (deleted, failed, terminated) do not
+    /// count.
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
@@ -57,7 +58,11 @@ impl Status {
             .world
             .regions()
             .map(|region| {
-                let gone = region.nat_gateways.iter().filter(|nat| nat.released).count();
+                let listed = |table: &str| match table {
+                    "natgateway" => region.nat_gateways.iter().filter(|nat| nat.released).count(),
+                    "instance" => region.instances.iter().filter(|instance| instance.released).count(),
+                    _ => 0,
+                };
                 let counts = region.counts();
                 let native = counts.iter().map(|(_, _, native)| native).sum();
                 let counts = counts
@@ -65,7 +70,7 @@ impl Status {
                     .filter(|(table, _, _)| !UNCOUNTED.contains(table))
                     .map(|(table, ours, _)| Count {
                         resource_type: table,
-                        count: if table == "natgateway" { ours - gone } else { ours },
+                        count: ours - listed(table),
                     })
                     .filter(|count| count.count > 0)
                     .collect();

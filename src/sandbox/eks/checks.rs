@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::refusal::invalid;
 use super::{Call, roles};
+use crate::sandbox::iam::{self, Unseen};
 use crate::sandbox::protocol::ApiError;
 use crate::sandbox::world::rows::Subnet;
 
@@ -27,26 +28,25 @@ const AUTO_MODE_POLICIES: &[&str] = &[
 
 /// Checks the role of a cluster, as EKS sees it: late.
 pub(super) fn cluster_role(call: &Call<'_>, arn: &str, auto_mode: bool) -> Result<(), ApiError> {
-    let account = &call.mint.account;
     let shaped = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
     if shaped.is_none_or(|(account, name)| account.len() != 12 || name.is_empty()) {
         return Err(invalid("Error in role params"));
     }
-    let Some(role) = roles::seen(call.global, arn, account, call.now) else {
+    let role = iam::role_for_service(call.global, arn, "eks.amazonaws.com", call.now).map_err(|unseen| {
+        invalid(match unseen {
+            Unseen::Absent => format!(
+                "Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct"
+            ),
+            Unseen::Untrusted => format!(
+                "Role could not be assumed because the trusted entity is not correct: following required service \
+                 principals [eks.amazonaws.com] were not found in the trust relationships of clusterRole {arn}"
+            ),
+        })
+    })?;
+    if auto_mode && !roles::allows_tagged_sessions(role, call.now) {
         return Err(invalid(format!(
-            "Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct"
-        )));
-    };
-    if !roles::trusts(role, "eks.amazonaws.com", "sts:AssumeRole", call.now) {
-        return Err(invalid(format!(
-            "Role could not be assumed because the trusted entity is not correct: following required service principals \
-             [eks.amazonaws.com] were not found in the trust relationships of clusterRole {arn}"
-        )));
-    }
-    if auto_mode && !roles::trusts(role, "eks.amazonaws.com", "sts:TagSession", call.now) {
-        return Err(invalid(format!(
-            "Role could not be assumed because the trusted entity is not correct: EKS Auto Mode requires sts:TagSession in \
-             the trust relationships of clusterRole {arn}"
+            "Role could not be assumed because the trusted entity is not correct: EKS Auto Mode requires sts:TagSession \
+             in the trust relationships of clusterRole {arn}"
         )));
     }
     let needed = std::iter::once(&"AmazonEKSClusterPolicy").chain(AUTO_MODE_POLICIES.iter().filter(|_| auto_mode));

@@ -135,7 +135,7 @@ fn create(call: &mut Call<'_>) -> Answer {
     }
     let document = view::cluster(call.region, call.mint, &cluster, call.now);
     call.region.clusters.insert(cluster);
-    call.remember(&name);
+    call.remember("cluster", &name);
     Ok(json!({ "cluster": document }))
 }
 

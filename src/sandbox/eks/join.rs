@@ -5,7 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::{catalogue, roles};
+use super::catalogue;
+use crate::sandbox::iam;
 use crate::sandbox::world::Region;
 use crate::sandbox::world::rows::{Cluster, Issue, Nodegroup, Role, RouteTable, RouteTarget, Subnet};
 
@@ -27,17 +28,8 @@ const CNI_IPV6: &[&str] = &[
     "ec2:DescribeSecurityGroups",
 ];
 
-/// What a node's role needs, each with the policies managed by AWS that give it.
-const NODE_POLICIES: &[&[&str]] = &[
-    &["AmazonEKSWorkerNodePolicy", "AmazonEKSWorkerNodeMinimalPolicy", "AdministratorAccess"],
-    &[
-        "AmazonEC2ContainerRegistryPullOnly",
-        "AmazonEC2ContainerRegistryReadOnly",
-        "AmazonEC2ContainerRegistryPowerUser",
-        "AmazonEC2ContainerRegistryFullAccess",
-        "AdministratorAccess",
-    ],
-];
+/// What a node asks for before it joins: what it is itself called, and images from the registry.
+const NODE: &[&str] = &["ec2:DescribeInstances", "ecr:GetAuthorizationToken", "ecr:BatchGetImage"];
 
 /// What is in the way of a node group's nodes.
 pub(super) struct Obstacle {
@@ -51,7 +43,6 @@ pub(super) struct Obstacle {
 pub(super) fn obstacle(
     region: &Region,
     global: &Region,
-    account: &str,
     group: &Nodegroup,
     now: Timestamp,
 ) -> Option<Obstacle> {
@@ -59,7 +50,7 @@ pub(super) fn obstacle(
     let at_once = |code: &str, message: String, resources: Vec<String>| {
         Some(Obstacle { issue: Issue { code: code.to_owned(), message, resources }, at_once: true })
     };
-    let Some(role) = roles::existing(global, &group.role_arn, account) else {
+    let Some(role) = role(global, &group.role_arn) else {
         let message = format!("The IAM role {} for the node group's instances cannot be found", group.role_arn);
         return at_once("IamNodeRoleNotFound", message, vec![group.role_arn.clone()]);
     };
@@ -85,7 +76,7 @@ pub(super) fn obstacle(
         return at_once("AsgInstanceLaunchFailures", message.to_owned(), group.subnets.clone());
     }
     let message = if joins(region, cluster, role, &subnets, now) {
-        if cni_works(region, global, account, cluster, role) {
+        if cni_works(region, global, cluster, role, now) {
             return None;
         }
         "Unhealthy nodes in the kubernetes cluster"
@@ -102,9 +93,7 @@ pub(super) fn obstacle(
 
 /// Whether instances find their cluster and are let in.
 fn joins(region: &Region, cluster: &Cluster, role: &Role, subnets: &[&Subnet], now: Timestamp) -> bool {
-    let permitted = NODE_POLICIES
-        .iter()
-        .all(|names| names.iter().any(|name| role.managed.contains(&roles::managed(name))));
+    let permitted = NODE.iter().all(|action| iam::allows(role, action, now));
     let named = region.vpcs.get(&cluster.vpc_id).is_some_and(|vpc| vpc.dns_support && vpc.dns_hostnames);
     permitted && named && subnets.iter().all(|subnet| reaches_out(region, cluster, subnet, now))
 }
@@ -147,7 +136,7 @@ fn route_table<'a>(region: &'a Region, subnet: &Subnet) -> Option<&'a RouteTable
 }
 
 /// Whether the VPC CNI runs and may do what it must.
-fn cni_works(region: &Region, global: &Region, account: &str, cluster: &Cluster, node_role: &Role) -> bool {
+fn cni_works(region: &Region, global: &Region, cluster: &Cluster, node_role: &Role, now: Timestamp) -> bool {
     let name = cluster.name();
     let present = |addon: &str| region.addons.get(&format!("{name}/{addon}")).filter(|addon| addon.deleted_at.is_none());
     let Some(cni) = present(catalogue::VPC_CNI) else { return false };
@@ -155,12 +144,15 @@ fn cni_works(region: &Region, global: &Region, account: &str, cluster: &Cluster,
     let role = match (identity, &cni.service_account_role) {
         // Without the agent the pods of a service account get the role of their node.
         (Some(identity), _) if present(catalogue::POD_IDENTITY_AGENT).is_some() => {
-            roles::existing(global, &identity.role_arn, account)
-                .filter(|role| roles::trusts(role, "pods.eks.amazonaws.com", "sts:AssumeRole", jiff::Timestamp::MAX))
+            iam::role_for_service(global, &identity.role_arn, "pods.eks.amazonaws.com", now).ok()
         }
-        (_, Some(arn)) => roles::existing(global, arn, account),
+        (_, Some(arn)) => role(global, arn),
         (Some(_) | None, None) => Some(node_role),
     };
     let needs = if cluster.ipv6 { CNI_IPV6 } else { CNI_IPV4 };
-    role.is_some_and(|role| needs.iter().all(|action| roles::allows(role, action)))
+    role.is_some_and(|role| needs.iter().all(|action| iam::allows(role, action, now)))
+}
+
+fn role<'a>(global: &'a Region, arn: &str) -> Option<&'a Role> {
+    global.roles.linked(arn).next()
 }

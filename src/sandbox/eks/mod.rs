@@ -32,6 +32,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::refusal::invalid;
+use self::settle::token_key;
 pub(super) use self::settle::{settle, vanish};
 use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Throttle;
@@ -198,7 +199,7 @@ impl Call<'_> {
         format!("{:016x}{:016x}", self.mint.number(&["eks", &count, "high"]), self.mint.number(&["eks", &count, "low"]))
     }
 
-    /// What an earlier call with the same token made.
+    /// The id of what an earlier call with the same token made.
     ///
     /// # Errors
     /// When the token came with other parameters.
@@ -210,15 +211,20 @@ impl Call<'_> {
                 "The client request token {token} was already used by a request with different parameters"
             )));
         }
-        Ok(Some(used.resource_id.clone()))
+        Ok(used.resource_id.split_once(':').map(|(_, id)| id.to_owned()))
     }
 
-    /// Binds this call's token to what it made.
-    fn remember(&mut self, resource_id: &str) {
+    /// Binds this call's token to what it made: the kind of thing and its id.
+    fn remember(&mut self, kind: &str, id: &str) {
         let Some(token) = self.input.text("clientRequestToken") else { return };
         let head = self.head(self.token_id(token), Tags::new());
         let digest = self.digest();
-        self.region.tokens.insert(Token { head, digest, resource_id: resource_id.to_owned() });
+        self.region.tokens.insert(Token { head, digest, resource_id: token_key(kind, id) });
+    }
+
+    /// Forgets the tokens that made something which is gone.
+    fn forget(&mut self, kind: &str, id: &str) {
+        settle::forget(self.region, &token_key(kind, id));
     }
 
     fn token_id(&self, token: &str) -> String {

@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use super::{join, traces};
-use crate::sandbox::world::Place;
-use crate::sandbox::world::rows::{Change, Cluster, Nodegroup, Outcome};
+use crate::sandbox::world::rows::{Change, Cluster, Nodegroup, Outcome, PodIdentity, Update};
+use crate::sandbox::world::{Place, Region};
 
 /// Brings the clusters of a region up to `now`.
 pub(crate) fn settle(place: &mut Place<'_>, now: Timestamp) {
@@ -77,7 +77,7 @@ fn settle_update(place: &mut Place<'_>, id: &str) {
 /// A node group whose nodes should be ready by now: are they?
 fn look_at_nodes(place: &mut Place<'_>, group: Nodegroup, now: Timestamp) {
     let first_look = group.outcome == Outcome::Creating { blocked: false };
-    let outcome = match join::obstacle(place.region, place.global, &place.mint.account, &group, now) {
+    let outcome = match join::obstacle(place.region, place.global, &group, now) {
         None => {
             // Nodes that waited for something come up as soon as it is there.
             let since = if first_look { group.ready_at } else { now };
@@ -98,8 +98,8 @@ fn remove_nodegroup(place: &mut Place<'_>, group: &Nodegroup) {
     let region = &mut *place.region;
     traces::take_back_nodes(region, group);
     region.nodegroups.remove(&group.head.id);
-    forget(place, &token_key("nodegroup", &group.head.id));
-    let of_group = |update: &&crate::sandbox::world::rows::Update| update.nodegroup.as_ref() == Some(&group.name);
+    forget(place.region, &token_key("nodegroup", &group.head.id));
+    let of_group = |update: &&Update| update.nodegroup.as_ref() == Some(&group.name);
     let ids: Vec<String> =
         place.region.updates.linked(&group.cluster).filter(of_group).map(|update| update.head.id.clone()).collect();
     for id in ids {
@@ -109,14 +109,14 @@ fn remove_nodegroup(place: &mut Place<'_>, group: &Nodegroup) {
 
 fn remove_addon(place: &mut Place<'_>, id: &str) {
     let Some(addon) = place.region.addons.remove(id) else { return };
-    forget(place, &token_key("addon", id));
-    let of_addon = |one: &&crate::sandbox::world::rows::PodIdentity| one.addon.as_ref() == Some(&addon.name);
+    forget(place.region, &token_key("addon", id));
+    let of_addon = |one: &&PodIdentity| one.addon.as_ref() == Some(&addon.name);
     let identities: Vec<String> =
         place.region.pod_identities.linked(&addon.cluster).filter(of_addon).map(|one| one.head.id.clone()).collect();
     for id in identities {
         place.region.pod_identities.remove(&id);
     }
-    let of_addon = |update: &&crate::sandbox::world::rows::Update| update.addon.as_ref() == Some(&addon.name);
+    let of_addon = |update: &&Update| update.addon.as_ref() == Some(&addon.name);
     let updates: Vec<String> =
         place.region.updates.linked(&addon.cluster).filter(of_addon).map(|update| update.head.id.clone()).collect();
     for id in updates {
@@ -144,15 +144,15 @@ fn remove_cluster(place: &mut Place<'_>, cluster: &Cluster) {
     updates.iter().for_each(|id| drop(region.updates.remove(id)));
     traces::take_back_cluster(region, cluster);
     region.clusters.remove(name);
-    forget(place, &token_key("cluster", name));
+    forget(place.region, &token_key("cluster", name));
     for id in entries.iter().map(|id| token_key("access-entry", id)) {
-        forget(place, &id);
+        forget(place.region, &id);
     }
     for id in identities.iter().map(|id| token_key("pod-identity", id)) {
-        forget(place, &id);
+        forget(place.region, &id);
     }
     for id in updates.iter().map(|id| token_key("update", id)) {
-        forget(place, &id);
+        forget(place.region, &id);
     }
 }
 
@@ -162,10 +162,10 @@ pub(super) fn token_key(kind: &str, id: &str) -> String {
 }
 
 /// Forgets the tokens that made an object which is gone.
-pub(super) fn forget(place: &mut Place<'_>, key: &str) {
-    let ids: Vec<String> = place.region.tokens.linked(key).map(|token| token.head.id.clone()).collect();
+pub(super) fn forget(region: &mut Region, key: &str) {
+    let ids: Vec<String> = region.tokens.linked(key).map(|token| token.head.id.clone()).collect();
     for id in ids {
-        place.region.tokens.remove(&id);
+        region.tokens.remove(&id);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::sandbox::world::Region;
 use crate::sandbox::world::ids::Mint;
 use crate::sandbox::world::ranges::private_ipv4;
 use crate::sandbox::world::rows::{
-    Cluster, Head, LogGroup, NetworkInterface, Nodegroup, Peer, SecurityGroup, SecurityGroupRule, Subnet, Tags,
+    Cluster, Head, Instance, LogGroup, NetworkInterface, Nodegroup, Peer, SecurityGroup, SecurityGroupRule, Subnet, Tags,
 };
 
 /// How long after its creation began the first traces of a cluster or a node can be seen.
@@ -85,13 +85,13 @@ pub(super) fn control_plane(call: &mut Call<'_>, cluster: &Cluster, subnets: &[S
     }
 }
 
-/// Makes the primary network interfaces of a node group's instances, one in each subnet in turn; `None` when a subnet has
-/// no address left.
-pub(super) fn instances(call: &mut Call<'_>, cluster: &Cluster, group: &mut Nodegroup, count: i64) -> Option<()> {
+/// Makes the instances of a node group with their network interfaces, in its subnets in turn; fewer than are wanted when a
+/// subnet has no address left.
+pub(super) fn instances(call: &mut Call<'_>, cluster: &Cluster, group: &mut Nodegroup) {
     let subnets: Vec<Subnet> = group.subnets.iter().filter_map(|id| call.region.subnets.get(id).cloned()).collect();
-    for (_, subnet) in (0..count).zip(subnets.iter().cycle()) {
+    for (_, subnet) in (0..group.scaling.desired).zip(subnets.iter().cycle()) {
         let instance = call.mint.id("i");
-        let mut interface = interface(call.region, call.mint, call.now, subnet, cluster)?;
+        let Some(mut interface) = interface(call.region, call.mint, call.now, subnet, cluster) else { return };
         interface.head.visible_at = seen_at(call.mint, call.now);
         interface.head.tags = Tags::from([
             ("cluster.k8s.amazonaws.com/name".to_owned(), cluster.name().to_owned()),
@@ -103,10 +103,43 @@ pub(super) fn instances(call: &mut Call<'_>, cluster: &Cluster, group: &mut Node
         if subnet.assign_ipv6 {
             interface.ipv6.extend(ipv6_address(call.mint, subnet, &interface.head.id));
         }
+        interface.instance_id = Some(instance.clone());
+        let mut tags = interface.head.tags.clone();
+        tags.extend([
+            owned(cluster.name()),
+            ("Name".to_owned(), format!("{}-{}-Node", cluster.name(), group.name)),
+            ("aws:autoscaling:groupName".to_owned(), format!("eks-{}-{}", group.name, group.unique)),
+        ]);
+        call.region.instances.insert(Instance {
+            head: Head { id: instance.clone(), tags, ..interface.head.clone() },
+            vpc_id: interface.vpc_id.clone(),
+            subnet_id: interface.subnet_id.clone(),
+            zone: interface.zone.clone(),
+            instance_type: group.instance_types.first().cloned().unwrap_or_default(),
+            image_id: format!("ami-0{:016x}", call.mint.number(&["ami", &group.ami_type, &group.release])),
+            private_ip: interface.private_ip,
+            ipv6: interface.ipv6.clone(),
+            groups: interface.groups.clone(),
+            profile_arn: Some(format!("arn:aws:iam::{}:instance-profile/eks-{}", call.mint.account, group.unique)),
+            spot: group.capacity_type == "SPOT",
+            running_at: interface.head.visible_at,
+            termination: None,
+            released: false,
+        });
         call.region.interfaces.insert(interface);
         group.instances.push(instance);
     }
-    Some(())
+}
+
+/// Ends the instances of a node group. One interface of the CNI is not ended with them: its instance is gone before the CNI
+/// could delete it.
+pub(super) fn terminate(region: &mut Region, group: &Nodegroup, now: Timestamp, at: Timestamp) {
+    if let Some(left) = of_group(region, group).1.first() {
+        region.interfaces.edit(left, |interface| interface.instance_id = None);
+    }
+    for id in &group.instances {
+        region.instances.edit(id, |instance| instance.termination = Some((now, at)));
+    }
 }
 
 /// Makes the network interfaces that the CNI attaches to the nodes of a group for their pods.
@@ -122,6 +155,7 @@ pub(super) fn pods(region: &mut Region, mint: &mut Mint, now: Timestamp, cluster
             ("node.k8s.amazonaws.com/instance_id".to_owned(), instance.clone()),
         ]);
         interface.attachment_id = Some(mint.id("eni-attach"));
+        interface.instance_id = Some(instance.clone());
         region.interfaces.insert(interface);
     }
 }
@@ -140,15 +174,24 @@ fn of_group(region: &Region, group: &Nodegroup) -> (Vec<String>, Vec<String>) {
     (own, pods)
 }
 
-/// Takes back what a node group has, but for one interface of the CNI: an instance ended before its CNI could delete
-/// it. That one is `available` and still holds the cluster's security group.
+/// Takes back what a node group has, but for one interface of the CNI, which is `available` from now on and still holds the
+/// cluster's security group.
 pub(super) fn take_back_nodes(region: &mut Region, group: &Nodegroup) {
+    // Where somebody else took the group away its instances were not ended before.
+    for id in &group.instances {
+        if region.instances.get(id).is_some_and(|instance| instance.termination.is_none()) {
+            region.instances.remove(id);
+        }
+    }
     let (own, pods) = of_group(region, group);
     for id in own.iter().chain(pods.iter().skip(1)) {
         region.interfaces.remove(id);
     }
     if let Some(left) = pods.first() {
-        region.interfaces.edit(left, |interface| interface.attachment_id = None);
+        region.interfaces.edit(left, |interface| {
+            interface.attachment_id = None;
+            interface.instance_id = None;
+        });
     }
 }
 
@@ -203,6 +246,9 @@ fn interface(
         allocation_id: None,
         attachment_id: None,
         requester_managed: false,
+        public_ip: None,
+        instance_id: None,
+        gone_at: None,
     })
 }
 
