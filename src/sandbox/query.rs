@@ -144,10 +144,7 @@ const MAX_TAG_VALUE: usize = 256;
 pub(crate) const MAX_TAGS: usize = 50;
 
 fn duplicate_tag() -> ApiError {
-    ApiError::new(
-        "InvalidInput",
-        "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
-    )
+    ApiError::new("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 }
 
 /// Writes tags as these services do.

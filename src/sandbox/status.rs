@@ -68,10 +68,7 @@ impl Status {
                 let counts = counts
                     .into_iter()
                     .filter(|(table, _, _)| !UNCOUNTED.contains(table))
-                    .map(|(table, ours, _)| Count {
-                        resource_type: table,
-                        count: ours - listed(table),
-                    })
+                    .map(|(table, ours, _)| Count { resource_type: table, count: ours - listed(table) })
                     .filter(|count| count.count > 0)
                     .collect();
                 RegionStatus { region: region.name.clone(), counts, native }

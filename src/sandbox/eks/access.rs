@@ -111,7 +111,8 @@ fn check_principal(call: &Call<'_>, arn: &str) -> Result<(), ApiError> {
     let shape = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(':'));
     let good = shape.is_some_and(|(account, path)| {
         let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        let named = path.strip_prefix("role/").or_else(|| path.strip_prefix("user/")).is_some_and(|name| !name.is_empty());
+        let named =
+            path.strip_prefix("role/").or_else(|| path.strip_prefix("user/")).is_some_and(|name| !name.is_empty());
         let absent = account == call.mint.account
             && path.starts_with("role/")
             && !call.global.roles.linked(arn).any(|role| role.trust.seen_by_services(call.now).is_some());
@@ -136,7 +137,9 @@ fn create(call: &mut Call<'_>) -> Answer {
             .with("clusterName", cluster));
     }
     let kind = input.text("type").unwrap_or("STANDARD");
-    if !["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"].contains(&kind) {
+    if !["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"]
+        .contains(&kind)
+    {
         return Err(invalid(format!("Invalid access entry type: {kind}")));
     }
     let groups: Vec<String> = input.texts("kubernetesGroups").into_iter().map(str::to_owned).collect();
@@ -156,18 +159,17 @@ fn create(call: &mut Call<'_>) -> Answer {
 
 fn check_groups(groups: &[String]) -> Result<(), ApiError> {
     match groups.iter().find(|group| group.starts_with("system:")) {
-        Some(group) => Err(invalid(format!("The kubernetes group name {group} is invalid, it cannot start with system:"))),
+        Some(group) => {
+            Err(invalid(format!("The kubernetes group name {group} is invalid, it cannot start with system:")))
+        }
         None => Ok(()),
     }
 }
 
 fn document(call: &Call<'_>, entry: &AccessEntry) -> Value {
     // arn:aws:iam::ACCOUNT:role/path/name is access-entry/CLUSTER/role/ACCOUNT/name/UUID
-    let (account, path) = entry
-        .principal
-        .strip_prefix("arn:aws:iam::")
-        .and_then(|rest| rest.split_once(':'))
-        .unwrap_or_default();
+    let (account, path) =
+        entry.principal.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(':')).unwrap_or_default();
     let kind = path.split('/').next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     json!({
@@ -190,9 +192,11 @@ fn describe(call: &mut Call<'_>) -> Answer {
 fn list(call: &mut Call<'_>) -> Answer {
     let cluster = cluster(call)?;
     let policy = call.input.text("associatedPolicyArn");
-    let found = call.region.access_entries.linked(&cluster).filter(|entry| {
-        policy.is_none_or(|policy| entry.policies.contains_key(policy))
-    });
+    let found = call
+        .region
+        .access_entries
+        .linked(&cluster)
+        .filter(|entry| policy.is_none_or(|policy| entry.policies.contains_key(policy)));
     let (entries, next) = call.page(found.map(|entry| entry.principal.clone()))?;
     Ok(json!({ "accessEntries": entries, "nextToken": next }))
 }
@@ -228,7 +232,10 @@ fn associate(call: &mut Call<'_>) -> Answer {
         return Err(invalid(format!("The policyArn {arn} does not exist")).with("clusterName", entry.cluster));
     }
     if entry.kind != "STANDARD" && entry.kind != "EC2" {
-        return Err(request(format!("Access policies cannot be associated with an access entry of type {}", entry.kind)));
+        return Err(request(format!(
+            "Access policies cannot be associated with an access entry of type {}",
+            entry.kind
+        )));
     }
     let names: Vec<String> = input.texts("accessScope.namespaces").into_iter().map(str::to_owned).collect();
     let namespaces = match input.required("accessScope.type")? {

@@ -176,7 +176,9 @@ impl Entry {
     /// Checks a configuration against the schema.
     pub(super) fn check_configuration(&self, text: &str) -> Result<(), ApiError> {
         let refused = |why: String| {
-            let message = format!("ConfigurationValue provided in request is not supported: Json schema validation failed with error: [{why}]");
+            let message = format!(
+                "ConfigurationValue provided in request is not supported: Json schema validation failed with error: [{why}]"
+            );
             Err(invalid(message).with("addonName", self.name))
         };
         let Ok(Value::Object(members)) = serde_json::from_str(text) else {
@@ -184,7 +186,9 @@ impl Entry {
         };
         for (name, value) in &members {
             let Some((_, kind)) = self.members.iter().find(|(known, _)| known == name) else {
-                return refused(format!("$.{name}: is not defined in the schema and the schema does not allow additional properties"));
+                return refused(format!(
+                    "$.{name}: is not defined in the schema and the schema does not allow additional properties"
+                ));
             };
             let fits = match *kind {
                 "string" => value.is_string(),
@@ -197,7 +201,9 @@ impl Entry {
             }
         }
         // Environment variables are texts, which people forget about numbers and truth values.
-        for (place, variables) in [("env", members.get("env")), ("init.env", members.get("init").and_then(|init| init.get("env")))] {
+        for (place, variables) in
+            [("env", members.get("env")), ("init.env", members.get("init").and_then(|init| init.get("env")))]
+        {
             for (name, value) in variables.and_then(Value::as_object).into_iter().flatten() {
                 if !value.is_string() {
                     return refused(format!("$.{place}.{name}: {value} found, string expected"));
@@ -296,7 +302,8 @@ fn versions(call: &mut Call<'_>) -> Answer {
 
 fn configuration(call: &mut Call<'_>) -> Answer {
     let (name, version) = (call.input.required("addonName")?, call.input.required("addonVersion")?);
-    let known = ENTRIES.iter().find(|entry| entry.name == name && entry.releases.iter().any(|one| one.version == version));
+    let known =
+        ENTRIES.iter().find(|entry| entry.name == name && entry.releases.iter().any(|one| one.version == version));
     let Some(entry) = known else {
         return Err(not_found(format!("Addon {name} with version {version} was not found")).with("addonName", name));
     };

@@ -117,7 +117,9 @@ pub(super) fn public_cidrs(texts: &[&str], ipv6: bool) -> Result<Vec<String>, Ap
         )));
     }
     let allowed = |text: &str| match text.parse::<IpNet>() {
-        Ok(IpNet::V4(block)) => !(block.addr().is_private() || block.addr().is_loopback() || block.addr().is_multicast()),
+        Ok(IpNet::V4(block)) => {
+            !(block.addr().is_private() || block.addr().is_loopback() || block.addr().is_multicast())
+        }
         Ok(IpNet::V6(block)) => ipv6 && !block.addr().is_multicast() && !block.addr().is_unique_local(),
         Err(_) => false,
     };

@@ -235,7 +235,9 @@ pub(super) fn check_pools(auto: &AutoMode) -> Result<(), ApiError> {
         return Err(invalid("When Compute Config nodeRoleArn is null or empty, nodePool list cannot be populated."));
     }
     match auto.node_pools.iter().find(|pool| !["general-purpose", "system"].contains(&pool.as_str())) {
-        Some(pool) => Err(invalid(format!("Invalid node pool {pool}: the built-in ones are general-purpose and system"))),
+        Some(pool) => {
+            Err(invalid(format!("Invalid node pool {pool}: the built-in ones are general-purpose and system")))
+        }
         None => Ok(()),
     }
 }

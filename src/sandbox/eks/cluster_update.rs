@@ -123,7 +123,9 @@ fn network(call: &Call<'_>, old: &Cluster) -> Result<Option<Planned>, ApiError> 
         new.security_groups = groups.into_iter().map(str::to_owned).collect();
     }
     if (&new.subnets, &new.security_groups) == (&old.subnets, &old.security_groups) {
-        return Err(invalid("Cluster is already at the desired configuration with the given subnets and security groups"));
+        return Err(invalid(
+            "Cluster is already at the desired configuration with the given subnets and security groups",
+        ));
     }
     let params = vec![
         ("SubnetIds".to_owned(), json!(new.subnets).to_string()),
@@ -145,7 +147,8 @@ fn logging(input: Json<'_>, old: &Cluster) -> Result<Option<Planned>, ApiError> 
     if new.logging == old.logging {
         return Err(invalid("No changes needed for the logging config provided"));
     }
-    let params = vec![("ClusterLogging".to_owned(), input.at("logging").map(|at| at.value().to_string()).unwrap_or_default())];
+    let params =
+        vec![("ClusterLogging".to_owned(), input.at("logging").map(|at| at.value().to_string()).unwrap_or_default())];
     Ok(Some(("LoggingUpdate", params, new)))
 }
 
@@ -184,7 +187,10 @@ fn auto_mode(call: &Call<'_>, old: &Cluster) -> Result<Option<Planned>, ApiError
         cluster::check_pools(auto)?;
         checks::cluster_role(call, &old.role_arn, true)?;
     }
-    let params = vec![("ComputeConfig".to_owned(), input.at("computeConfig").map(|at| at.value().to_string()).unwrap_or_default())];
+    let params = vec![(
+        "ComputeConfig".to_owned(),
+        input.at("computeConfig").map(|at| at.value().to_string()).unwrap_or_default(),
+    )];
     Ok(Some(("AutoModeUpdate", params, new)))
 }
 
@@ -229,7 +235,10 @@ fn version(call: &mut Call<'_>) -> Answer {
         return Err(named(invalid(format!("Cluster is already at version {asked}"))));
     }
     if want != have + 1 {
-        return Err(named(invalid(format!("Unsupported Kubernetes minor version update from {} to {asked}", old.version))));
+        return Err(named(invalid(format!(
+            "Unsupported Kubernetes minor version update from {} to {asked}",
+            old.version
+        ))));
     }
     let late = |version: &str| versions::minor(version).unwrap_or_default() + NODE_SKEW < want;
     if let Some(group) = call.region.nodegroups.linked(&name).find(|group| late(&group.version)) {

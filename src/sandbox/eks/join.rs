@@ -40,12 +40,7 @@ pub(super) struct Obstacle {
 }
 
 /// What keeps the nodes of a group from becoming ready, if anything does.
-pub(super) fn obstacle(
-    region: &Region,
-    global: &Region,
-    group: &Nodegroup,
-    now: Timestamp,
-) -> Option<Obstacle> {
+pub(super) fn obstacle(region: &Region, global: &Region, group: &Nodegroup, now: Timestamp) -> Option<Obstacle> {
     let cluster = region.clusters.get(&group.cluster)?;
     let at_once = |code: &str, message: String, resources: Vec<String>| {
         Some(Obstacle { issue: Issue { code: code.to_owned(), message, resources }, at_once: true })
@@ -101,7 +96,8 @@ fn joins(region: &Region, cluster: &Cluster, role: &Role, subnets: &[&Subnet], n
 /// Whether instances in a subnet reach the internet, where images come from, and the cluster's endpoint.
 fn reaches_out(region: &Region, cluster: &Cluster, subnet: &Subnet, now: Timestamp) -> bool {
     let Some(table) = route_table(region, subnet) else { return false };
-    let default = table.routes.iter().find(|route| route.destination.prefix_len() == 0 && route.destination.addr().is_ipv4());
+    let default =
+        table.routes.iter().find(|route| route.destination.prefix_len() == 0 && route.destination.addr().is_ipv4());
     match default.map(|route| &route.target) {
         Some(RouteTarget::NatGateway(id)) => region.nat_gateways.get(id).is_some_and(|nat| {
             let known = nat.public_ip.is_none_or(|address| lets_in(cluster, address.into()));
@@ -138,7 +134,8 @@ fn route_table<'a>(region: &'a Region, subnet: &Subnet) -> Option<&'a RouteTable
 /// Whether the VPC CNI runs and may do what it must.
 fn cni_works(region: &Region, global: &Region, cluster: &Cluster, node_role: &Role, now: Timestamp) -> bool {
     let name = cluster.name();
-    let present = |addon: &str| region.addons.get(&format!("{name}/{addon}")).filter(|addon| addon.deleted_at.is_none());
+    let present =
+        |addon: &str| region.addons.get(&format!("{name}/{addon}")).filter(|addon| addon.deleted_at.is_none());
     let Some(cni) = present(catalogue::VPC_CNI) else { return false };
     let identity = region.pod_identities.linked(&format!("{name}/kube-system/aws-node")).next();
     let role = match (identity, &cni.service_account_role) {

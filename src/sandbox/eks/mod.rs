@@ -110,7 +110,11 @@ const ROUTES: &[Route] = &[
     route("GET", "/clusters/{clusterName}/access-entries/{principalArn}", "DescribeAccessEntry"),
     route("POST", "/clusters/{clusterName}/access-entries/{principalArn}", "UpdateAccessEntry"),
     route("DELETE", "/clusters/{clusterName}/access-entries/{principalArn}", "DeleteAccessEntry"),
-    route("GET", "/clusters/{clusterName}/access-entries/{principalArn}/access-policies", "ListAssociatedAccessPolicies"),
+    route(
+        "GET",
+        "/clusters/{clusterName}/access-entries/{principalArn}/access-policies",
+        "ListAssociatedAccessPolicies",
+    ),
     route("POST", "/clusters/{clusterName}/access-entries/{principalArn}/access-policies", "AssociateAccessPolicy"),
     route(
         "DELETE",
@@ -132,7 +136,11 @@ const ROUTES: &[Route] = &[
     route("POST", "/clusters/{clusterName}/pod-identity-associations", "CreatePodIdentityAssociation"),
     route("GET", "/clusters/{clusterName}/pod-identity-associations/{associationId}", "DescribePodIdentityAssociation"),
     route("POST", "/clusters/{clusterName}/pod-identity-associations/{associationId}", "UpdatePodIdentityAssociation"),
-    route("DELETE", "/clusters/{clusterName}/pod-identity-associations/{associationId}", "DeletePodIdentityAssociation"),
+    route(
+        "DELETE",
+        "/clusters/{clusterName}/pod-identity-associations/{associationId}",
+        "DeletePodIdentityAssociation",
+    ),
     route("GET", "/tags/{resourceArn}", "ListTagsForResource"),
     route("POST", "/tags/{resourceArn}", "TagResource"),
     route("DELETE", "/tags/{resourceArn}", "UntagResource"),
@@ -250,7 +258,8 @@ impl Call<'_> {
                 Some(text.ok_or_else(|| invalid(format!("The nextToken {token} is not valid")))?)
             }
         };
-        let mut rest: Vec<String> = all.into_iter().filter(|name| after.as_ref().is_none_or(|after| name > after)).collect();
+        let mut rest: Vec<String> =
+            all.into_iter().filter(|name| after.as_ref().is_none_or(|after| name > after)).collect();
         rest.sort();
         let more = rest.len() > max;
         rest.truncate(max);

@@ -166,7 +166,9 @@ fn instance_types(input: Json<'_>, ami_type: &str) -> Result<Vec<String>, ApiErr
     let types = if types.is_empty() { vec!["t3.medium"] } else { types };
     for instance_type in &types {
         let Some((family, size)) = instance_type.split_once('.').filter(|(family, size)| {
-            let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            let plain = |text: &str| {
+                text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            };
             !family.is_empty() && !size.is_empty() && plain(family) && plain(size)
         }) else {
             return Err(invalid(format!("The following supplied instance types do not exist: [{instance_type}]")));
@@ -215,7 +217,9 @@ pub(super) fn version<'a>(asked: Option<&'a str>, cluster: &'a str) -> Result<&'
     let (wanted, have) = (versions::minor(asked), versions::minor(cluster));
     match (wanted, have) {
         (Some(wanted), Some(have)) if wanted == have || wanted + 1 == have => Ok(asked),
-        _ => Err(invalid(format!("Nodegroup Kubernetes version should be equal to Cluster kubernetes version {cluster}"))),
+        _ => Err(invalid(format!(
+            "Nodegroup Kubernetes version should be equal to Cluster kubernetes version {cluster}"
+        ))),
     }
 }
 

@@ -96,7 +96,9 @@ fn version(call: &mut Call<'_>) -> Answer {
     }
     let release = versions::offered(&asked)?.release();
     if let Some(wanted) = call.input.text("releaseVersion").filter(|wanted| *wanted != release) {
-        return Err(invalid(format!("Requested release version {wanted} is not valid for kubernetes version {asked}.")));
+        return Err(invalid(format!(
+            "Requested release version {wanted} is not valid for kubernetes version {asked}."
+        )));
     }
     let params = vec![("Version".to_owned(), asked.clone()), ("ReleaseVersion".to_owned(), release.clone())];
     let new = Nodegroup { version: asked, release, modified_at: call.now, ..old };

@@ -43,7 +43,9 @@ fn resource(call: &Call<'_>) -> Result<String, ApiError> {
     let region = &call.region;
     let found = match parts.as_slice() {
         ["cluster", name] => region.clusters.get(name).map(|row| row.head.id.clone()),
-        ["nodegroup", cluster, name, _] => region.nodegroups.get(&format!("{cluster}/{name}")).map(|row| row.head.id.clone()),
+        ["nodegroup", cluster, name, _] => {
+            region.nodegroups.get(&format!("{cluster}/{name}")).map(|row| row.head.id.clone())
+        }
         ["addon", cluster, name, _] => region.addons.get(&format!("{cluster}/{name}")).map(|row| row.head.id.clone()),
         ["podidentityassociation", cluster, id] => {
             region.pod_identities.get(&format!("{cluster}/{id}")).map(|row| row.head.id.clone())

@@ -13,7 +13,8 @@ use crate::sandbox::world::Region;
 use crate::sandbox::world::ids::Mint;
 use crate::sandbox::world::ranges::private_ipv4;
 use crate::sandbox::world::rows::{
-    Cluster, Head, Instance, LogGroup, NetworkInterface, Nodegroup, Peer, SecurityGroup, SecurityGroupRule, Subnet, Tags,
+    Cluster, Head, Instance, LogGroup, NetworkInterface, Nodegroup, Peer, SecurityGroup, SecurityGroupRule, Subnet,
+    Tags,
 };
 
 /// How long after its creation began the first traces of a cluster or a node can be seen.

@@ -54,8 +54,10 @@ fn describe(call: &mut Call<'_>) -> Answer {
     let cluster = call.cluster()?.name();
     let id = call.input.required("updateId")?;
     let (nodegroup, addon) = (call.input.text("nodegroupName"), call.input.text("addonName"));
-    let found = call.region.updates.get(id).filter(|update| update.cluster == cluster && update.concerns(nodegroup, addon));
-    let update = found.ok_or_else(|| not_found(format!("No update found for ID: {id}")).with("clusterName", cluster))?;
+    let found =
+        call.region.updates.get(id).filter(|update| update.cluster == cluster && update.concerns(nodegroup, addon));
+    let update =
+        found.ok_or_else(|| not_found(format!("No update found for ID: {id}")).with("clusterName", cluster))?;
     Ok(json!({ "update": view::update(update, call.now) }))
 }
 

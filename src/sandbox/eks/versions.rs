@@ -47,13 +47,7 @@ pub(super) const VERSIONS: &[Version] = &[
 pub(super) const DEFAULT: &str = "1.35";
 
 const fn version(name: &'static str, patch: u8, release: i64, standard: i64, extended: i64) -> Version {
-    Version {
-        name,
-        patch,
-        release: day(release),
-        standard_until: day(standard),
-        extended_until: day(extended),
-    }
+    Version { name, patch, release: day(release), standard_until: day(standard), extended_until: day(extended) }
 }
 
 /// The version with this name, if EKS offers it.
@@ -105,9 +99,11 @@ impl Version {
 
 fn describe(call: &mut Call<'_>) -> Answer {
     let wanted = call.input.texts("clusterVersions");
-    let status = call.input.text("versionStatus").map(str::to_owned).or_else(|| {
-        call.input.text("status").map(|status| status.to_ascii_uppercase().replace('-', "_"))
-    });
+    let status = call
+        .input
+        .text("versionStatus")
+        .map(str::to_owned)
+        .or_else(|| call.input.text("status").map(|status| status.to_ascii_uppercase().replace('-', "_")));
     let default_only = call.input.boolean("defaultOnly")? == Some(true);
     let all = call.input.boolean("includeAll")? == Some(true);
     for name in &wanted {

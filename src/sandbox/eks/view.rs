@@ -67,13 +67,13 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
         let types: Vec<&str> = types.into_iter().filter(|one| cluster.logging.contains(*one) == enabled).collect();
         json!({ "types": types, "enabled": enabled })
     });
-    let logs: Vec<&Value> = logs.iter().filter(|one| one["types"].as_array().is_some_and(|all| !all.is_empty())).collect();
+    let logs: Vec<&Value> =
+        logs.iter().filter(|one| one["types"].as_array().is_some_and(|all| !all.is_empty())).collect();
     let compute = cluster.auto_mode.as_ref().map_or_else(
         || json!({ "enabled": false, "nodePools": [] }),
         |auto| json!({ "enabled": true, "nodePools": auto.node_pools, "nodeRoleArn": auto.node_role_arn }),
     );
-    let issues: Vec<Value> =
-        cluster.failure.iter().filter(|_| now >= cluster.settled_at).map(issue).collect();
+    let issues: Vec<Value> = cluster.failure.iter().filter(|_| now >= cluster.settled_at).map(issue).collect();
     json!({
         "name": name,
         "arn": arn(region, mint, &format!("cluster/{name}")),
@@ -113,7 +113,8 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
 /// The certificate authority of a cluster, as base64 of PEM. Nobody can connect to it: there is no key, only bytes of
 /// the right form and length that are the cluster's own.
 fn authority(unique: &str) -> String {
-    let bytes: Vec<u8> = (0_u8..24).flat_map(|part| *Digest::of_parts(&[unique.as_bytes(), &[part]]).as_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0_u8..24).flat_map(|part| *Digest::of_parts(&[unique.as_bytes(), &[part]]).as_bytes()).collect();
     let body = data_encoding::BASE64.encode(&bytes);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
     for line in body.as_bytes().chunks(64) {

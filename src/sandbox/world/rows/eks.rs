@@ -122,12 +122,12 @@ pub(crate) enum Outcome {
 }
 
 row!(Nodegroup, "eks-nodegroup", |group| std::iter::once(&group.cluster).chain(&group.subnets).cloned().collect(),
-    due match (&group.deletion, &group.outcome) {
-        (Some((_, at)), _) => Some(*at),
-        (None, Outcome::Creating { blocked: false }) => Some(group.ready_at),
-        // Those that something is in the way of are looked at each time.
-        (None, Outcome::Creating { blocked: true } | Outcome::Active(_) | Outcome::Failed(_)) => None,
-    });
+due match (&group.deletion, &group.outcome) {
+    (Some((_, at)), _) => Some(*at),
+    (None, Outcome::Creating { blocked: false }) => Some(group.ready_at),
+    // Those that something is in the way of are looked at each time.
+    (None, Outcome::Creating { blocked: true } | Outcome::Active(_) | Outcome::Failed(_)) => None,
+});
 
 /// An add-on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -236,9 +236,9 @@ impl Update {
 }
 
 row!(Update, "eks-update", |update| vec![update.cluster.clone()],
-    due if update.done {
-        // Not documented; long enough for anybody who waits for it.
-        update.done_at.checked_add((24 * 90).hours()).ok()
-    } else {
-        Some(update.done_at)
-    });
+due if update.done {
+    // Not documented; long enough for anybody who waits for it.
+    update.done_at.checked_add((24 * 90).hours()).ok()
+} else {
+    Some(update.done_at)
+});

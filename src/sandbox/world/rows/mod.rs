@@ -27,7 +27,8 @@ mod logs;
 mod network;
 
 pub(crate) use self::eks::{
-    AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling, Update,
+    AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling,
+    Update,
 };
 pub(crate) use self::elb::{Listener, LoadBalancer, TargetGroup};
 pub(crate) use self::iam::{OidcProvider, Role};
