@@ -75,6 +75,9 @@ fn create(call: &mut Call<'_>) -> Answer {
         allocation_id: None,
         attachment_id: None,
         requester_managed: false,
+        public_ip: None,
+        instance_id: None,
+        gone_at: None,
     };
     let xml = created(call, &interface);
     let id = interface.head.id.clone();
