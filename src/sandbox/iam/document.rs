@@ -79,17 +79,8 @@ fn statements(text: &str) -> Result<Vec<Map<String, Value>>, ApiError> {
 
 /// What holds for the statements of every policy.
 fn check_statement(statement: &Map<String, Value>) -> Result<(), ApiError> {
-    const KNOWN: &[&str] = &[
-        "Sid",
-        "Effect",
-        "Principal",
-        "NotPrincipal",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Condition",
-    ];
+    const KNOWN: &[&str] =
+        &["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
     if statement.keys().any(|key| !KNOWN.contains(&key.as_str()))
         || !matches!(statement.get("Effect").and_then(Value::as_str), Some("Allow" | "Deny"))
         || statement.contains_key("Action") && statement.contains_key("NotAction")
@@ -224,9 +215,7 @@ pub(super) fn check_permissions(text: &str) -> Result<(), ApiError> {
         for action in actions {
             let vendor = action.split_once(':').map(|(vendor, _)| vendor);
             if action != "*" && vendor.is_none_or(str::is_empty) {
-                return Err(malformed(
-                    "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
-                ));
+                return Err(malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."));
             }
         }
         let Some(resources) = either(&statement, "Resource", "NotResource") else {
@@ -250,7 +239,9 @@ pub(super) fn trusts_service(trust: &str, service: &str) -> bool {
         services.contains(&service) && says(statement, "sts:AssumeRole")
     };
     let with = |effect: &str| {
-        statements.iter().any(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect) && names(statement))
+        statements
+            .iter()
+            .any(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect) && names(statement))
     };
     with("Allow") && !with("Deny")
 }
@@ -307,19 +298,16 @@ mod tests {
             )
         };
         assert_eq!(trust(&role("known")), Ok(()));
-        assert_eq!(
-            refused(&role("x")),
-            "Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:role/x\""
-        );
+        assert_eq!(refused(&role("x")), "Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:role/x\"");
         assert_eq!(
             refused(r#"{"Effect":"Allow","Principal":"*","Action":"ec2:RunInstances"}"#),
             "AssumeRole policy may only specify STS AssumeRole actions."
         );
-        assert_eq!(refused(r#"{"Effect":"Perhaps","Principal":"*","Action":"sts:AssumeRole"}"#), "Syntax errors in policy.");
         assert_eq!(
-            check_trust("no", "1", |_| false).unwrap_err().message,
-            "This policy contains invalid Json"
+            refused(r#"{"Effect":"Perhaps","Principal":"*","Action":"sts:AssumeRole"}"#),
+            "Syntax errors in policy."
         );
+        assert_eq!(check_trust("no", "1", |_| false).unwrap_err().message, "This policy contains invalid Json");
     }
 
     #[test]
@@ -336,10 +324,7 @@ mod tests {
                 r#"{"Effect":"Allow","Action":"describe","Resource":"*"}"#,
                 "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
             ),
-            (
-                r#"{"Effect":"Allow","Action":"*","Resource":"vpc-1"}"#,
-                "Resource vpc-1 must be in ARN format or \"*\".",
-            ),
+            (r#"{"Effect":"Allow","Action":"*","Resource":"vpc-1"}"#, "Resource vpc-1 must be in ARN format or \"*\"."),
             (
                 r#"{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}"#,
                 "Policy document should not specify a principal.",

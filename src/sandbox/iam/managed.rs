@@ -114,7 +114,10 @@ fn get_version(call: &mut Call<'_>) -> Answer {
     let policy = named(call)?;
     let version = required(call.params, "VersionId")?;
     if version != policy.version {
-        return Err(no_such_entity(format!("Policy {} version {version} does not exist or is not attachable.", policy.arn)));
+        return Err(no_such_entity(format!(
+            "Policy {} version {version} does not exist or is not attachable.",
+            policy.arn
+        )));
     }
     let mut xml = Xml::default();
     xml.group("PolicyVersion", |xml| {

@@ -61,7 +61,9 @@ fn create(call: &mut Call<'_>) -> Answer {
     let url = url.trim_end_matches('/');
     let client_ids = call.params.texts("ClientIDList.member");
     if client_ids.len() > MAX_CLIENT_IDS {
-        return Err(limit_exceeded(format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_CLIENT_IDS}")));
+        return Err(limit_exceeded(format!(
+            "Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_CLIENT_IDS}"
+        )));
     }
     let thumbprints = call.params.texts("ThumbprintList.member");
     check_thumbprints(&thumbprints)?;
@@ -74,7 +76,9 @@ fn create(call: &mut Call<'_>) -> Answer {
         return Err(already_exists(format!("Provider with url {address} already exists.")));
     }
     if call.region.oidc_providers.len() >= MAX_PROVIDERS {
-        return Err(limit_exceeded(format!("Cannot exceed quota for OpenIdConnectProvidersPerAccount: {MAX_PROVIDERS}")));
+        return Err(limit_exceeded(format!(
+            "Cannot exceed quota for OpenIdConnectProvidersPerAccount: {MAX_PROVIDERS}"
+        )));
     }
     let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
     let provider = OidcProvider {
@@ -117,7 +121,9 @@ fn add_client(call: &mut Call<'_>) -> Answer {
     let id = provider.head.id.clone();
     let client = required(call.params, "ClientID")?.to_owned();
     if provider.client_ids.len() >= MAX_CLIENT_IDS {
-        return Err(limit_exceeded(format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_CLIENT_IDS}")));
+        return Err(limit_exceeded(format!(
+            "Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_CLIENT_IDS}"
+        )));
     }
     // One that is there already changes nothing.
     if !provider.client_ids.contains(&client) {

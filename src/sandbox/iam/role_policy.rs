@@ -37,7 +37,8 @@ fn put(call: &mut Call<'_>) -> Answer {
     let role = role::find(call)?;
     let text = required(call.params, "PolicyDocument")?;
     document::check_permissions(text)?;
-    let others = role.inline.iter().filter(|(other, _)| *other != name).map(|(_, policy)| document::size(&policy.value));
+    let others =
+        role.inline.iter().filter(|(other, _)| *other != name).map(|(_, policy)| document::size(&policy.value));
     if others.sum::<usize>() + document::size(text) > MAX_INLINE {
         return Err(limit_exceeded(format!(
             "Maximum policy size of {MAX_INLINE} bytes exceeded for role {}",
@@ -149,7 +150,8 @@ fn set_attached(call: &mut Call<'_>, arn: &str, value: bool) -> Answer {
 fn list_attached(call: &mut Call<'_>) -> Answer {
     let page = Page::parse(call.params, "MaxItems", (100, 1000))?;
     let prefix = call.params.text("PathPrefix").unwrap_or("/");
-    let policies = role::find(call)?.managed().filter_map(managed::find).filter(|policy| policy.path.starts_with(prefix));
+    let policies =
+        role::find(call)?.managed().filter_map(managed::find).filter(|policy| policy.path.starts_with(prefix));
     let mut policies: Vec<_> = policies.collect();
     policies.sort_by(|one, other| one.name.cmp(&other.name));
     let (rows, next) = page.cut(policies.into_iter(), |policy| &policy.name);

@@ -31,7 +31,11 @@ fn added(call: &Call<'_>, before: &Tags, quota: &str) -> Result<Tags, crate::san
 /// The same after those of the call were removed.
 fn removed(call: &Call<'_>, before: &Tags) -> Tags {
     let keys = call.params.texts("TagKeys.member");
-    before.iter().filter(|(key, _)| !keys.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect()
+    before
+        .iter()
+        .filter(|(key, _)| !keys.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn list(call: &Call<'_>, tags: &Tags) -> Answer {

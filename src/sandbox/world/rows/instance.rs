@@ -47,9 +47,9 @@ impl Instance {
 }
 
 row!(Instance, "instance", |instance| vec![instance.vpc_id.clone(), instance.subnet_id.clone()],
-    due match instance.termination {
-        // A terminated instance stays listed for about an hour (EC2 user guide, "Terminate your instance").
-        Some((_, at)) if instance.released => at.checked_add(1.hour()).ok(),
-        Some((_, at)) => Some(at),
-        None => None,
-    });
+due match instance.termination {
+    // A terminated instance stays listed for about an hour (EC2 user guide, "Terminate your instance").
+    Some((_, at)) if instance.released => at.checked_add(1.hour()).ok(),
+    Some((_, at)) => Some(at),
+    None => None,
+});
