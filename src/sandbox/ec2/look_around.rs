@@ -1,6 +1,6 @@
 //! What people ask to look around: regions, zones, account attributes, and lists that are empty here.
 
-use super::listing::{Filters, Page, write_next};
+use super::listing::{Filters, Page};
 use super::{Answer, Call, Operation, reads, tagging};
 use crate::sandbox::protocol::{ApiError, Xml};
 use crate::sandbox::world::zones::{KnownRegion, REGIONS, Zone, zones};
