@@ -15,6 +15,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         create,
     ),
     reads("DescribeNetworkInterfaces", &["NetworkInterfaceId", "Filter", "MaxResults", "NextToken"], describe),
+    writes("DetachNetworkInterface", &["AttachmentId", "Force"], detach),
     writes("DeleteNetworkInterface", &["NetworkInterfaceId"], delete),
 ];
 
@@ -105,6 +106,11 @@ fn status(interface: &NetworkInterface) -> &'static str {
     if interface.attachment_id.is_some() { "in-use" } else { "available" }
 }
 
+/// Whether it is the interface that an instance was launched with, which goes with it.
+fn is_primary(interface: &NetworkInterface) -> bool {
+    interface.instance_id.is_some() && interface.description.is_empty()
+}
+
 /// Who attached an interface: an account, or a service by its alias.
 fn attached_by<'a>(call: &'a Call<'_>, interface: &NetworkInterface) -> &'a str {
     match interface.interface_type.as_str() {
@@ -145,8 +151,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         });
     if let Some(attachment) = &interface.attachment_id {
         xml.group("attachment", |xml| {
-            // The interface that an instance was launched with goes with it.
-            let primary = interface.instance_id.is_some() && interface.description.is_empty();
+            let primary = is_primary(interface);
             xml.text("attachmentId", attachment)
                 .optional("instanceId", interface.instance_id.as_ref())
                 .text("instanceOwnerId", attached_by(call, interface))
@@ -227,14 +232,36 @@ fn describe(call: &mut Call<'_>) -> Answer {
     Ok(xml)
 }
 
+fn detach(call: &mut Call<'_>) -> Answer {
+    let id = call.params.required("AttachmentId")?;
+    let not_permitted = |message: &str| ApiError::new("OperationNotPermitted", message);
+    if id.starts_with("ela-attach-") {
+        return Err(not_permitted("You are not allowed to manage 'ela-attach' attachments."));
+    }
+    let found = call.region.interfaces.iter().find(|interface| interface.attachment_id.as_deref() == Some(id));
+    let Some(interface) = found else {
+        let message = format!("The interface attachment '{id}' does not exist.");
+        return Err(ApiError::new("InvalidAttachmentID.NotFound", message));
+    };
+    if is_primary(interface) {
+        return Err(not_permitted(
+            "The network interface at device index 0 and networkCard index 0 cannot be detached.",
+        ));
+    }
+    let interface = interface.head.id.clone();
+    call.region.interfaces.edit(&interface, |interface| {
+        interface.attachment_id = None;
+        interface.instance_id = None;
+    });
+    Ok(Xml::default().returned())
+}
+
 fn delete(call: &mut Call<'_>) -> Answer {
     let id = call.params.required("NetworkInterfaceId")?;
     let interface = refer::find(&call.region.interfaces, &refer::INTERFACE, id, call.now)?;
     if interface.attachment_id.is_some() {
-        return Err(ApiError::new(
-            "InvalidNetworkInterface.InUse",
-            format!("Network interface '{id}' is currently in use."),
-        ));
+        // The code that EC2 really answers; it has one that fits better and uses it for attaching.
+        return Err(ApiError::value(format!("Network interface '{id}' is currently in use.")));
     }
     call.region.interfaces.remove(id);
     call.forget(id);

@@ -98,7 +98,7 @@ fn not_found() -> ApiError {
     ApiError::new("ResourceNotFoundException", "The specified log group does not exist.")
 }
 
-fn name<'a>(document: Json<'a>) -> Result<&'a str, ApiError> {
+fn name(document: Json<'_>) -> Result<&str, ApiError> {
     let name = document.required("logGroupName")?;
     check_name(name, "logGroupName")?;
     Ok(name)

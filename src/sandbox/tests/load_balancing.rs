@@ -84,10 +84,11 @@ async fn a_load_balancer_takes_minutes_and_leaves_its_interfaces_for_a_while() {
             assert_eq!(interface.groups()[0].group_id(), Some(security.as_str()));
             assert_eq!(interface.association().unwrap().ip_owner_id(), Some("amazon-elb"));
             let id = interface.network_interface_id().unwrap();
-            assert_eq!(
-                code(network.delete_network_interface().network_interface_id(id).send().await),
-                "InvalidNetworkInterface.InUse"
-            );
+            let refused = network.delete_network_interface().network_interface_id(id).send().await.unwrap_err();
+            assert_eq!(refused.message(), Some(format!("Network interface '{id}' is currently in use.").as_str()));
+            let attachment = interface.attachment().unwrap().attachment_id().unwrap();
+            let refused = network.detach_network_interface().attachment_id(attachment).send().await;
+            assert_eq!(code(refused), "OperationNotPermitted");
             let detach = || network.detach_internet_gateway().internet_gateway_id(&gateway).vpc_id(&vpc).send();
             let refused = detach().await.unwrap_err();
             assert!(refused.message().unwrap().contains("mapped public address"), "{refused:?}");

@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod gateways;
 mod iam;
+mod instances;
 mod load_balancing;
 mod logs;
 mod network;
