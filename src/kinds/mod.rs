@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod iam;
 mod sdk;
+pub mod teardown;
 
 use crate::resource::{DynKind, Registry};
 
@@ -23,6 +24,9 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::vpc::Vpc,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
+    &teardown::Sweep::Interfaces,
+    &teardown::Sweep::LoadBalancers,
+    &teardown::Sweep::Remains,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.
