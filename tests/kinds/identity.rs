@@ -109,8 +109,8 @@ pub(crate) async fn taken(cloud: &Cloud, clock: &dyn Clock) {
     walk.patiently(|| kind.delete(cloud, &target, &made.id)).await;
 }
 
-/// Rules in the security group of somebody else.
-pub(crate) async fn rules(cloud: &Cloud, clock: &dyn Clock) {
+/// Rules in the security group of somebody else. Not every cloud keeps descriptions as EC2 does.
+pub(crate) async fn rules(cloud: &Cloud, clock: &dyn Clock, keeps_descriptions: bool) {
     let region = aws_config::Region::from_static(REGION);
     let config = aws_sdk_ec2::config::Builder::from(cloud.aws()).region(region).build();
     let ec2 = aws_sdk_ec2::Client::from_conf(config);
@@ -147,11 +147,19 @@ pub(crate) async fn rules(cloud: &Cloud, clock: &dyn Clock) {
             },
         ),
     ];
-    let declarations = specs
-        .iter()
-        .map(|(name, spec)| declaration(Address::new("aws.security_group_rule", &["c", name]), spec, &[]))
-        .collect();
-    Walk::of(cloud, clock, declarations).there_and_back().await;
+    let mut declarations = Vec::new();
+    let mut changes = Vec::new();
+    for (name, spec) in &specs {
+        let address = Address::new("aws.security_group_rule", &["c", name]);
+        if keeps_descriptions {
+            let other = security_group_rule::Spec { description: "another".to_owned(), ..spec.clone() };
+            changes.push((address.clone(), Document::of(&other).unwrap().value()));
+        } else if spec.source_group_id.is_some() {
+            continue;
+        }
+        declarations.push(declaration(address, spec, &[]));
+    }
+    Walk::of(cloud, clock, declarations).changing(changes).there_and_back().await;
 
     // What EC2 put there itself is taken over.
     let kind = registry().kind("aws.security_group_rule").unwrap();
