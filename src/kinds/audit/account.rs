@@ -2,9 +2,10 @@
 
 use crate::kinds::iam::tags::pairs;
 use crate::kinds::sdk::{Absence, Answer};
+use crate::model::event::Leftover;
 use crate::resource::ProviderError;
 
-use super::{Finds, Leftover, Look};
+use super::{Finds, Look};
 
 /// The most that one page of IAM's lists holds.
 const PAGE: i32 = 1000;

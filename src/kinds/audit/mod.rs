@@ -9,11 +9,10 @@ mod region;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
 use crate::kinds::sdk::Services;
 use crate::model::Target;
-use crate::resource::{Cloud, ProviderError};
+use crate::model::event::Leftover;
+use crate::resource::{Cloud, ErrorClass, ProviderError};
 
 /// The tag that says whose an object is.
 const MESH: &str = "meshplan:mesh";
@@ -36,28 +35,15 @@ pub struct Places {
     pub clusters: BTreeSet<String>,
 }
 
-/// Something that is left.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Leftover {
-    /// What it is, for example `NAT gateway`.
-    pub what: String,
-    /// Its id, name or ARN.
-    pub id: String,
-    /// Its region; `global` for what is the whole account's.
-    pub region: String,
-    /// Whether it carries the mesh's tag; what does not was found in a VPC or by the name of a cluster.
-    pub ours: bool,
-    /// What it costs; `None` if nothing.
-    pub why_billable: Option<&'static str>,
-}
-
 /// What an audit found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
     /// What is left, sorted, each once.
     pub left: Vec<Leftover>,
     /// Where it could not look, a sentence each.
     pub unseen: Vec<String>,
+    /// Whether another look may see more or less: something is left, or a look failed in a way that passes.
+    pub may_change: bool,
 }
 
 /// Looks once. A look that fails is in [`Audit::unseen`], and the rest is looked at all the same.
@@ -75,7 +61,7 @@ pub async fn audit(cloud: &Cloud, scope: &Scope) -> Audit {
                     account_seen = true;
                 }
             }
-            Err(error) => finds.unseen.push(format!("{region}: {error}")),
+            Err(error) => finds.take(region, Err(error)),
         }
     }
     finds.sum()
@@ -104,6 +90,8 @@ impl Look<'_> {
 struct Finds {
     left: BTreeMap<(String, String), Leftover>,
     unseen: Vec<String>,
+    /// Whether a look failed in a way that passes.
+    passing: bool,
 }
 
 impl Finds {
@@ -118,7 +106,10 @@ impl Finds {
                     known.why_billable = known.why_billable.or(leftover.why_billable);
                 }
             }
-            Err(error) => self.unseen.push(format!("{region}: {error}")),
+            Err(error) => {
+                self.passing |= passes(error.class);
+                self.unseen.push(format!("{region}: {error}"));
+            }
         }
     }
 
@@ -129,7 +120,20 @@ impl Finds {
             let key = |it: &Leftover| (it.why_billable.is_none(), it.region.clone(), it.what.clone(), it.id.clone());
             key(a).cmp(&key(b))
         });
-        Audit { left, unseen: self.unseen }
+        Audit { may_change: self.passing || !left.is_empty(), left, unseen: self.unseen }
+    }
+}
+
+fn passes(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Ambiguous | ErrorClass::NotYet => true,
+        ErrorClass::InUse
+        | ErrorClass::Busy
+        | ErrorClass::Denied
+        | ErrorClass::Invalid
+        | ErrorClass::Quota
+        | ErrorClass::Conflict
+        | ErrorClass::Bug => false,
     }
 }
 
@@ -150,5 +154,9 @@ mod tests {
         let audit = finds.sum();
         assert_eq!(audit.left, [leftover("b", false, Some("by the hour")), leftover("a", true, None)]);
         assert_eq!(audit.unseen, ["r: x:Y: no"]);
+        assert!(audit.may_change);
+        let mut finds = Finds::default();
+        finds.take("r", Err(ProviderError::new(ErrorClass::Denied, "x:Y", "no")));
+        assert!(!finds.sum().may_change, "who may not look now may not look later");
     }
 }

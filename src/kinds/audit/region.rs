@@ -6,9 +6,10 @@ use aws_sdk_ec2::types::{InstanceStateName, NatGatewayState};
 
 use crate::kinds::sdk::listing::{filter, interfaces, load_balancers, log_group, map};
 use crate::kinds::sdk::{Absence, Answer};
+use crate::model::event::Leftover;
 use crate::resource::ProviderError;
 
-use super::{Finds, Leftover, Look, MESH};
+use super::{Finds, Look, MESH};
 
 /// The most that one page of EC2's lists holds.
 const PAGE: i32 = 1000;
@@ -154,7 +155,8 @@ async fn balancers(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
         let of_cluster = ["elbv2.k8s.aws/cluster", "eks:eks-cluster-name"]
             .iter()
             .any(|key| balancer.tags.get(*key).is_some_and(|name| look.places.clusters.contains(name)));
-        (ours || here || of_cluster).then(|| look.left("load balancer", &balancer.arn, ours, Some(BALANCER)))
+        let ours = ours || of_cluster;
+        (ours || here).then(|| look.left("load balancer", &balancer.arn, ours, Some(BALANCER)))
     });
     Ok(found.collect())
 }
@@ -193,7 +195,7 @@ async fn logs(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
     let mut found = Vec::new();
     for cluster in &look.places.clusters {
         if let Some(name) = log_group(look.services, cluster).await? {
-            found.push(look.left("log group", &name, false, Some(LOGS)));
+            found.push(look.left("log group", &name, true, Some(LOGS)));
         }
     }
     Ok(found)
