@@ -85,6 +85,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Delete clusters along with load balancers of Services that are not meshplan's
+        #[arg(long)]
+        force: bool,
         /// What a topology's plan may do
         #[command(flatten)]
         scope: ScopeArgs,
@@ -97,6 +100,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Delete clusters along with load balancers of Services that are not meshplan's
+        #[arg(long)]
+        force: bool,
     },
     /// Say why an address changes, what it waits for, and what waits for it
     Explain {

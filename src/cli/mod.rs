@@ -5,9 +5,11 @@
 
 mod apply;
 pub mod args;
+mod audit;
 mod clock;
 mod context;
 mod drift;
+mod foreign;
 mod identity;
 mod interrupt;
 mod look;
@@ -124,8 +126,14 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, scope } => Box::pin(apply::apply(context, source.as_deref(), yes, &scope)).await,
-        Command::Destroy { mesh, yes } => apply::destroy(context, mesh.as_deref(), yes).await,
+        Command::Apply { source, yes, force, scope } => {
+            let consent = apply::Consent { yes, force };
+            Box::pin(apply::apply(context, source.as_deref(), consent, &scope)).await
+        }
+        Command::Destroy { mesh, yes, force } => {
+            let consent = apply::Consent { yes, force };
+            Box::pin(apply::destroy(context, mesh.as_deref(), consent)).await
+        }
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await
         }

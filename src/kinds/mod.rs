@@ -3,8 +3,11 @@
 //! A kind knows its own API and nothing of the engine: no retries, no waits, no state. Entry points: [`KINDS`] and
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
+pub mod audit;
 pub mod aws;
+pub mod iam;
 mod sdk;
+pub mod teardown;
 
 use crate::resource::{DynKind, Registry};
 
@@ -17,8 +20,14 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::nat_gateway::NatGateway,
     &aws::route::Route,
     &aws::route_table::RouteTable,
+    &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &iam::oidc_provider::OidcProvider,
+    &iam::role::Role,
+    &teardown::Sweep::Interfaces,
+    &teardown::Sweep::LoadBalancers,
+    &teardown::Sweep::Remains,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.
