@@ -5,6 +5,7 @@
 
 mod diagnose;
 mod grants;
+mod way_out;
 
 use aws_sdk_eks::types::{
     AmiTypes, CapacityTypes, Issue as ApiIssue, NodegroupIssueCode, NodegroupScalingConfig, NodegroupStatus,
