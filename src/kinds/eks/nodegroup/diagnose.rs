@@ -4,12 +4,12 @@
 //! rather than end with a wrong accusation.
 
 use aws_sdk_ec2::types::Filter;
-use aws_sdk_eks::types::{AddonStatus, Cluster, IpFamily, Nodegroup};
+use aws_sdk_eks::types::{AddonStatus, Cluster, Nodegroup};
 
 use super::grants::Grants;
 use super::way_out::Network;
 use crate::kinds::eks::client::Eks;
-use crate::kinds::eks::{addon, cluster, pod_identity_association};
+use crate::kinds::eks::describe::{self, IpFamily};
 use crate::kinds::sdk::Answer;
 use crate::resource::ProviderError;
 
@@ -51,8 +51,8 @@ const NODE: [(&str, &[&str]); 2] = [
 /// What is wrong, a sentence each.
 pub(super) async fn diagnose(client: &Eks, name: &str, group: &Nodegroup) -> Vec<String> {
     let mut findings = super::issues(group);
-    let Ok(Some(cluster)) = cluster::describe(client, name).await else { return findings };
-    let ipv6 = cluster.kubernetes_network_config().and_then(|network| network.ip_family()) == Some(&IpFamily::Ipv6);
+    let Ok(Some(cluster)) = describe::cluster(client, name).await else { return findings };
+    let ipv6 = IpFamily::of(&cluster) == IpFamily::Ipv6;
     let node = group.node_role().and_then(role_name);
     if let Some(node) = node {
         findings.extend(node_role(client, node).await.unwrap_or_default());
@@ -81,21 +81,22 @@ async fn node_role(client: &Eks, role: &str) -> Result<Vec<String>, ProviderErro
 
 /// Nodes get ready when the VPC CNI plug-in runs on them.
 async fn plug_in(client: &Eks, cluster: &str, node: Option<&str>, ipv6: bool) -> Result<Vec<String>, ProviderError> {
-    let Some(plug_in) = addon::describe(client, cluster, "vpc-cni").await? else {
+    let Some(plug_in) = describe::addon(client, cluster, "vpc-cni").await? else {
         return Ok(vec!["the cluster has no vpc-cni add-on, without which no node gets ready".to_owned()]);
     };
     let mut findings = Vec::new();
     if plug_in.status() != Some(&AddonStatus::Active) {
-        findings.extend(addon::issues(&plug_in).into_iter().map(|issue| format!("the add-on vpc-cni: {issue}")));
+        findings
+            .extend(describe::addon_issues(&plug_in).into_iter().map(|issue| format!("the add-on vpc-cni: {issue}")));
     }
-    let association = plug_in.pod_identity_associations().first().and_then(|arn| arn.rsplit('/').next());
+    let association = describe::associations_of(&plug_in).first().copied();
     let role = match association {
         Some(association) => {
-            if addon::describe(client, cluster, "eks-pod-identity-agent").await?.is_none() {
+            if describe::addon(client, cluster, "eks-pod-identity-agent").await?.is_none() {
                 let lacks = "the cluster has no eks-pod-identity-agent add-on, which gives the vpc-cni add-on its role";
                 findings.push(lacks.to_owned());
             }
-            let association = pod_identity_association::describe(client, cluster, association).await?;
+            let association = describe::association(client, cluster, association).await?;
             association.and_then(|association| association.role_arn)
         }
         None => plug_in.service_account_role_arn().map(str::to_owned),
