@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::service::Service;
+use super::settle::settle;
 use crate::model::Clock as _;
 
 /// What exists in a sandbox.
@@ -35,7 +36,8 @@ pub struct RegionStatus {
 /// How many objects of a type there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// The type as EC2's tags call it: `vpc`, `natgateway`, `elastic-ip`.
+    /// The type as EC2's tags call it (`vpc`, `natgateway`, `elastic-ip`), or with its service before it (`iam-role`,
+    /// `eks-cluster`).
     #[serde(rename = "type")]
     pub resource_type: &'static str,
     /// How many.
@@ -47,12 +49,11 @@ impl Status {
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
-        let names: Vec<String> = state.world.regions().map(|region| region.name.clone()).collect();
-        let regions: Vec<RegionStatus> = names
-            .iter()
-            .map(|name| {
-                let (region, _) = state.world.region(name, now);
-                region.settle(now);
+        settle(&mut state.world, now);
+        let regions: Vec<RegionStatus> = state
+            .world
+            .regions()
+            .map(|region| {
                 let gone = region.nat_gateways.iter().filter(|nat| nat.released).count();
                 let counts = region.counts();
                 let native = counts.iter().map(|(_, _, native)| native).sum();
@@ -65,7 +66,7 @@ impl Status {
                     })
                     .filter(|count| count.count > 0)
                     .collect();
-                RegionStatus { region: name.clone(), counts, native }
+                RegionStatus { region: region.name.clone(), counts, native }
             })
             .collect();
         let total = regions.iter().flat_map(|region| &region.counts).map(|count| count.count).sum();
@@ -81,7 +82,9 @@ impl fmt::Display for Status {
             for count in &region.counts {
                 writeln!(f, "  {:<30}{:>6}", count.resource_type, count.count)?;
             }
-            writeln!(f, "  {:<30}{:>6}", "(default VPC and its parts)", region.native)?;
+            if region.native > 0 {
+                writeln!(f, "  {:<30}{:>6}", "(default VPC and its parts)", region.native)?;
+            }
         }
         Ok(())
     }
