@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use super::options::{Quotas, Throttle};
 use super::protocol::{ApiError, Json, Params, Wire, Xml};
 use super::world::{Place, World};
-use super::{ec2, elb, iam, logs, sts};
+use super::{ec2, eks, elb, iam, logs, sts};
 
 /// All services, by their names in the scope of signatures.
-const APIS: &[&Api] = &[&ec2::API, &elb::API, &iam::API, &logs::API, &sts::API];
+const APIS: &[&Api] = &[&ec2::API, &eks::API, &elb::API, &iam::API, &logs::API, &sts::API];
 
 /// A service.
 pub(crate) struct Api {
@@ -98,11 +98,6 @@ pub(crate) enum Output {
 /// The service with this name in the scope of a signature.
 pub(crate) fn find(name: &str) -> Option<&'static Api> {
     APIS.iter().copied().find(|api| api.name == name)
-}
-
-/// The services that are spoken to with forms, which name an operation by itself: what a fault's call is looked up in.
-pub(crate) fn all() -> impl Iterator<Item = &'static Api> {
-    APIS.iter().copied()
 }
 
 /// The refusal of a service that is not there.

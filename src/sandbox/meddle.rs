@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::api::{self, Api, Context, Input};
 use super::ec2;
+use super::eks;
 use super::faults::Change;
 use super::protocol::Params;
 use super::wildcard::matches;
@@ -56,6 +57,9 @@ fn selected(region: &Region, resource: &str) -> Vec<(&'static str, String)> {
 
 /// Takes an object out whatever depends on it, and what cannot be without it.
 fn remove(context: &mut Context<'_>, table: &str, id: &str) {
+    if table.starts_with("eks-") {
+        return eks::vanish(&mut context.place(), table, id);
+    }
     let (region, _) = context.world.region(context.region, context.now);
     match table {
         "iam-role" => drop(region.roles.remove(id)),

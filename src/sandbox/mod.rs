@@ -12,7 +12,7 @@
 //! | `service` | one request from fuse to fuse |
 //! | `protocol` | forms and JSON in, XML and JSON out |
 //! | `api` | what a service is, and which there are |
-//! | `ec2`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
+//! | `ec2`, `eks`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
 //! | `world` | the objects, and keeping them on disk |
 //! | `settle` | what time alone does |
 //! | `faults`, `meddle`, `throttle` | what goes wrong |
@@ -21,6 +21,7 @@ mod api;
 mod clock;
 mod connector;
 mod ec2;
+mod eks;
 mod elb;
 mod faults;
 mod iam;

@@ -4,12 +4,15 @@
 
 use jiff::Timestamp;
 
+use super::eks;
 use super::world::World;
 
 /// Brings everything up to `now`.
 pub(crate) fn settle(world: &mut World, now: Timestamp) {
     for name in world.names() {
-        world.region(&name, now).0.settle(now);
+        let mut place = world.place(&name, now);
+        place.region.settle(now);
+        eks::settle(&mut place, now);
     }
     world.global().0.settle(now);
 }

@@ -9,6 +9,9 @@ use super::service::Service;
 use super::settle::settle;
 use crate::model::Clock as _;
 
+/// What is no object of anybody's: memories of calls.
+const UNCOUNTED: &[&str] = &["client-token", "eks-update"];
+
 /// What exists in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -45,7 +48,8 @@ pub struct Count {
 }
 
 impl Status {
-    /// Counts; NAT gateways that are only still listed (deleted, failed) do not count.
+    /// Counts; NAT gateways and instances that are only still listed (deleted, failed, terminated) do not
+    /// count.
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
@@ -54,16 +58,17 @@ impl Status {
             .world
             .regions()
             .map(|region| {
-                let gone = region.nat_gateways.iter().filter(|nat| nat.released).count();
+                let listed = |table: &str| match table {
+                    "natgateway" => region.nat_gateways.iter().filter(|nat| nat.released).count(),
+                    "instance" => region.instances.iter().filter(|instance| instance.released).count(),
+                    _ => 0,
+                };
                 let counts = region.counts();
                 let native = counts.iter().map(|(_, _, native)| native).sum();
                 let counts = counts
                     .into_iter()
-                    .filter(|(table, _, _)| *table != "client-token")
-                    .map(|(table, ours, _)| Count {
-                        resource_type: table,
-                        count: if table == "natgateway" { ours - gone } else { ours },
-                    })
+                    .filter(|(table, _, _)| !UNCOUNTED.contains(table))
+                    .map(|(table, ours, _)| Count { resource_type: table, count: ours - listed(table) })
                     .filter(|count| count.count > 0)
                     .collect();
                 RegionStatus { region: region.name.clone(), counts, native }

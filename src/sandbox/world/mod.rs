@@ -19,9 +19,9 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    Address, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener, LoadBalancer, LogGroup, NatGateway,
-    NetworkAcl, NetworkInterface, OidcProvider, Role, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags,
-    TargetGroup, Token, Vpc,
+    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
+    LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
+    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 
@@ -243,6 +243,18 @@ region! {
     network_acls: NetworkAcl,
     /// Sets of DHCP options.
     dhcp_options: DhcpOptions,
+    /// EKS clusters.
+    clusters: Cluster,
+    /// Their managed node groups.
+    nodegroups: Nodegroup,
+    /// Their add-ons.
+    addons: Addon,
+    /// Who may enter them.
+    access_entries: AccessEntry,
+    /// Which roles their pods get.
+    pod_identities: PodIdentity,
+    /// Changes to them that take time.
+    updates: Update,
     /// Instances.
     instances: Instance,
     /// Load balancers.

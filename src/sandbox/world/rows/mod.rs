@@ -9,6 +9,7 @@
 //! | `instance` | EC2's instances |
 //! | `elb` | Elastic Load Balancing |
 //! | `iam` | IAM; they live in the pseudo-region `aws-global` |
+//! | `eks` | EKS |
 //! | `logs` | CloudWatch Logs |
 
 use std::collections::BTreeMap;
@@ -18,12 +19,17 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Row;
 
+mod eks;
 pub(crate) mod elb;
 pub(crate) mod iam;
 mod instance;
 mod logs;
 mod network;
 
+pub(crate) use self::eks::{
+    AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling,
+    Update,
+};
 pub(crate) use self::elb::{Listener, LoadBalancer, TargetGroup};
 pub(crate) use self::iam::{OidcProvider, Role};
 pub(crate) use self::instance::Instance;
