@@ -5,7 +5,9 @@
 
 pub mod audit;
 pub mod aws;
+pub mod eks;
 pub mod iam;
+pub mod kubernetes;
 mod sdk;
 pub mod teardown;
 
@@ -23,8 +25,15 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &eks::access_entry::AccessEntry,
+    &eks::addon::Addon,
+    &eks::cluster::Cluster,
+    &eks::existing_cluster::ExistingCluster,
+    &eks::nodegroup::Nodegroup,
+    &eks::pod_identity_association::PodIdentityAssociation,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
+    &kubernetes::existing_cluster::ExistingCluster,
     &teardown::Sweep::Interfaces,
     &teardown::Sweep::LoadBalancers,
     &teardown::Sweep::Remains,

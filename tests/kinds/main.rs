@@ -4,6 +4,8 @@
 //! it; look at it as an existing network; take it down.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod clusters;
+mod ministack;
 mod identity;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
@@ -92,4 +94,14 @@ fn on_moto() {
     let cloud = over_the_wire(&moto.endpoint());
     // Without DNS64, which moto accepts and forgets.
     run(Walk::new(&cloud, &Impatient, "").without_tokens().run());
+}
+
+#[test]
+fn clusters_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let cloud = over_the_wire(&moto.endpoint());
+    run(async {
+        clusters::walk(&cloud, &Impatient, clusters::Parts::Nodes).await;
+        clusters::taken(&cloud, &Impatient, clusters::Parts::Nodes).await;
+    });
 }
