@@ -4,6 +4,7 @@
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
 pub mod aws;
+pub mod iam;
 mod sdk;
 
 use crate::resource::{DynKind, Registry};

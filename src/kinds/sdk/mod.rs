@@ -1,9 +1,10 @@
-//! What the kinds of every AWS service share: errors and their classes, whole answers, answers in order.
+//! What the kinds of every AWS service share: errors and their classes, whole answers, answers in order, tags.
 //!
 //! Entry points: [`Answer`] on the result of every request, [`WholeAnswers`] in every client's configuration.
 
 mod error;
 mod order;
+pub(super) mod tags;
 mod whole;
 
 pub(super) use error::{Absence, Answer, is_not_found, no_id};
