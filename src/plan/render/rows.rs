@@ -42,10 +42,6 @@ pub(super) fn heading(change: &Change) -> String {
     format!("{} ({})", change.address, clean(&change.reason.to_string()))
 }
 
-/// The changed fields, in document order.
-pub(super) fn rows(change: &Change) -> Vec<Row> {
-    rows_of(change, &|_| true)
-}
 
 /// The changed fields that a view shows, in document order.
 pub(super) fn rows_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool) -> Vec<Row> {
