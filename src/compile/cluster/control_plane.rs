@@ -50,7 +50,7 @@ impl Lowering<'_> {
             // What is in the network itself never goes out for it.
             endpoint_private_access: true,
             public_access_cidrs: reach.ranges,
-            ip_family: family(cluster).to_owned(),
+            ip_family: family(cluster),
             service_ipv4_cidr: cluster.service_cidr.map(|cidr| cidr.to_string()),
             authentication_mode: "API".to_owned(),
             support_type: if topology.extended_support { "EXTENDED" } else { "STANDARD" }.to_owned(),

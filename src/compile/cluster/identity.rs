@@ -31,7 +31,8 @@ pub(super) struct Roles {
 
 /// The roles of pods.
 pub(super) struct WorkloadRoles {
-    pub(super) vpc_cni: Address,
+    /// Of the VPC CNI, where Pod Identity gives it one; else it acts with the nodes' role.
+    pub(super) vpc_cni: Option<Address>,
     pub(super) controller: Address,
 }
 
@@ -59,10 +60,19 @@ impl Lowering<'_> {
             control_plane.inline.insert("auto-mode-tags".to_owned(), policies::auto_mode_tags(partition));
         }
         let control_plane = self.role(Role::ControlPlane, policies::cluster_trust(auto), control_plane, Vec::new());
-        let node = Permissions { managed: policies::node_managed(partition, auto), ..Permissions::default() };
-        let node = self.role(Role::Node, policies::node_trust(partition), node, Vec::new());
+        let mut node = Permissions { managed: policies::node_managed(partition, auto), ..Permissions::default() };
+        let mut notes = Vec::new();
+        let by_association = self.cluster.workload_identity == WorkloadIdentity::PodIdentity;
+        if !auto && !by_association {
+            notes.push(
+                "with what the VPC CNI may do, because it acts with the nodes' role where there is no Pod Identity"
+                    .to_owned(),
+            );
+            notes.extend(self.grant_cni(&mut node));
+        }
+        let node = self.role(Role::Node, policies::node_trust(partition), node, notes);
         let workloads = (!auto).then(|| WorkloadRoles {
-            vpc_cni: self.address("iam.role", &[Role::VpcCni.part()]),
+            vpc_cni: by_association.then(|| self.address("iam.role", &[Role::VpcCni.part()])),
             controller: self.address("iam.role", &[Role::LoadBalancerController.part()]),
         });
         Roles { control_plane, node, workloads }
@@ -70,34 +80,22 @@ impl Lowering<'_> {
 
     /// The roles that pods take on, by the way that the cluster chose.
     pub(super) fn workload_roles(&mut self, roles: &Roles) {
-        if roles.workloads.is_none() {
-            return;
-        }
+        let Some(workloads) = &roles.workloads else { return };
         let partition = self.partition();
-        let provider = (self.cluster.workload_identity == WorkloadIdentity::Irsa).then(|| self.oidc_provider());
-        let trust = |account: &str| match &provider {
-            None => policies::pod_identity_trust(),
-            Some(provider) => {
-                policies::irsa_trust(&Value::Unknown(Reference::to(provider, "arn")), NAMESPACE, account)
+        if workloads.vpc_cni.is_some() {
+            let mut cni = Permissions::default();
+            let note = self.grant_cni(&mut cni);
+            self.role(Role::VpcCni, policies::pod_identity_trust(), cni, note.into_iter().collect());
+        }
+        let trust = match self.cluster.workload_identity {
+            WorkloadIdentity::PodIdentity => policies::pod_identity_trust(),
+            WorkloadIdentity::Irsa => {
+                let provider = Value::Unknown(Reference::to(&self.oidc_provider(), "arn"));
+                policies::irsa_trust(&provider, NAMESPACE, CONTROLLER_ACCOUNT)
             }
         };
-        let (cni_trust, controller_trust) = (trust(CNI_ACCOUNT), trust(CONTROLLER_ACCOUNT));
-        let mut cni = Permissions::default();
-        let mut notes = Vec::new();
-        match self.cluster.ip_family {
-            IpFamily::Ipv4 => cni.managed = policies::cni_ipv4_managed(partition),
-            IpFamily::Ipv6 => {
-                cni.inline.insert("ipv6".to_owned(), policies::cni_ipv6(partition));
-                notes.push(
-                    "a policy of its own, because AWS has none for the VPC CNI of an IPv6 cluster, and the one in its \
-                     documentation lacks what release 1.22.1 and later ask for"
-                        .to_owned(),
-                );
-            }
-        }
-        self.role(Role::VpcCni, cni_trust, cni, notes);
         let mut controller = Permissions::default();
-        controller.inline.insert("controller".to_owned(), policies::load_balancer_controller(partition));
+        controller.inline.insert("load-balancer-controller".to_owned(), policies::load_balancer_controller(partition));
         let declared = &self.mesh.topology.load_balancer_controller;
         let notes = if declared == policies::CONTROLLER_VERSION {
             Vec::new()
@@ -107,7 +105,26 @@ impl Lowering<'_> {
                 policies::CONTROLLER_VERSION
             )]
         };
-        self.role(Role::LoadBalancerController, controller_trust, controller, notes);
+        self.role(Role::LoadBalancerController, trust, controller, notes);
+    }
+
+    /// What the VPC CNI may do, and why it is what it is.
+    fn grant_cni(&self, permissions: &mut Permissions) -> Option<String> {
+        let partition = self.partition();
+        match self.cluster.ip_family {
+            IpFamily::Ipv4 => {
+                permissions.managed.extend(policies::cni_ipv4_managed(partition));
+                None
+            }
+            IpFamily::Ipv6 => {
+                permissions.inline.insert("vpc-cni-ipv6".to_owned(), policies::cni_ipv6(partition));
+                Some(
+                    "a policy of its own, because AWS has none for the VPC CNI of an IPv6 cluster, and the one in its \
+                     documentation lacks what release 1.22.1 and later ask for"
+                        .to_owned(),
+                )
+            }
+        }
     }
 
     /// What ties the load balancer controller's pods to their role: an association, where Pod Identity does it. With an

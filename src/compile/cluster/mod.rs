@@ -23,11 +23,12 @@ use serde::Serialize;
 use super::site::Site;
 use super::{Compiled, Declaration};
 use crate::kinds::aws::tags::Tags;
+use crate::kinds::eks::cluster::IpFamily as EksFamily;
 use crate::kinds::eks::existing_cluster as existing_eks;
 use crate::kinds::iam::policies::Partition;
 use crate::kinds::kubernetes::existing_cluster as existing_kubernetes;
 use crate::model::{Address, AttrPath, Code, Diagnostic, Document, Input, Reference, Target};
-use crate::topology::schema::NodeMode;
+use crate::topology::schema::{IpFamily, NodeMode};
 use crate::topology::{Cluster, ExistingCluster, NetworkName, Topology};
 
 /// A spec that cannot be written as JSON: a defect.
@@ -79,7 +80,7 @@ impl Lowering<'_> {
             ExistingCluster::Eks { name } => {
                 let spec = existing_eks::Spec {
                     name: name.clone(),
-                    ip_family: family(self.cluster).to_owned(),
+                    ip_family: family(self.cluster),
                     vpc_id: Some(self.site.vpc_id()),
                 };
                 self.declare(address, &spec, &[]).notes(&self.cluster.notes);
@@ -239,9 +240,9 @@ fn address_of(cluster: &Cluster) -> Address {
 }
 
 /// A cluster's family, in EKS's words.
-fn family(cluster: &Cluster) -> &'static str {
+fn family(cluster: &Cluster) -> EksFamily {
     match cluster.ip_family {
-        crate::topology::schema::IpFamily::Ipv4 => "ipv4",
-        crate::topology::schema::IpFamily::Ipv6 => "ipv6",
+        IpFamily::Ipv4 => EksFamily::Ipv4,
+        IpFamily::Ipv6 => EksFamily::Ipv6,
     }
 }
