@@ -18,8 +18,11 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::nat_gateway::NatGateway,
     &aws::route::Route,
     &aws::route_table::RouteTable,
+    &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &iam::oidc_provider::OidcProvider,
+    &iam::role::Role,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

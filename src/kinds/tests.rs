@@ -46,7 +46,8 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        name.starts_with("aws.") && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
+        ["aws.", "iam.", "teardown."].iter().any(|family| name.starts_with(family))
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
 
@@ -86,8 +87,11 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::nat_gateway::NatGateway, &mut seen);
     holds_for(&aws::route::Route, &mut seen);
     holds_for(&aws::route_table::RouteTable, &mut seen);
+    holds_for(&aws::security_group_rule::SecurityGroupRule, &mut seen);
     holds_for(&aws::subnet::Subnet, &mut seen);
     holds_for(&aws::vpc::Vpc, &mut seen);
+    holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
+    holds_for(&iam::role::Role, &mut seen);
     assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
     assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
 }
@@ -120,6 +124,13 @@ fn what_cannot_be_changed_in_place_is_said_so() {
         ("aws.route_table", "vpc_id", "\"vpc-1\"", "\"vpc-2\"", true),
         ("aws.route", "destination", "\"0.0.0.0/0\"", "\"::/0\"", true),
         ("aws.route", "nat_gateway_id", "\"nat-1\"", "\"nat-2\"", false),
+        ("aws.security_group_rule", "cidr", "\"::/0\"", "\"0.0.0.0/0\"", true),
+        ("aws.security_group_rule", "description", "\"a\"", "\"b\"", false),
+        ("iam.role", "name", "\"a\"", "\"b\"", true),
+        ("iam.role", "path", "\"/\"", "\"/a/\"", true),
+        ("iam.role", "managed_policies", "[\"a\"]", "[\"b\"]", false),
+        ("iam.oidc_provider", "url", "\"https://a\"", "\"https://b\"", true),
+        ("iam.oidc_provider", "client_ids", "[\"a\"]", "[\"b\"]", false),
         ("aws.route", "state", "\"blackhole\"", "\"active\"", false),
     ] {
         assert_eq!(replaces(kind, field, before, after), expected, "{kind} {field}: {before} to {after}");

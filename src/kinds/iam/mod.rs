@@ -2,5 +2,12 @@
 //!
 //! Entry points: [`policy`] for documents and what they mean, [`policies`] for the documents that meshplan ships.
 
+pub mod client;
+pub mod oidc_provider;
 pub mod policies;
 pub mod policy;
+pub mod role;
+pub mod tags;
+mod taken;
+
+pub use client::Iam;
