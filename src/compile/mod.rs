@@ -3,7 +3,7 @@
 //! Entry point: [`compile`]. One file per part of the mesh; what it derived by default stays with the declaration as
 //! a note. Networks come first, and what clusters need of them is handed on as a `Site`. It deliberately checks no rule of the topology: what reaches it has passed them.
 
-// mod cluster;
+mod cluster;
 mod declaration;
 mod network;
 mod site;
@@ -36,9 +36,9 @@ pub fn compile(topology: &Topology) -> Compiled {
             sites.insert(&network.name, site);
         }
     }
-    // let mesh = cluster::Mesh::new(topology, &sites);
+    let mesh = cluster::Mesh::new(topology, &sites);
     for cluster in topology.clusters.values() {
-        // cluster::compile(&mesh, cluster, &mut compiled);
+        cluster::compile(&mesh, cluster, &mut compiled);
     }
     // Addresses are unique by construction: each has its kind and the name of its network or cluster.
     compiled.declarations.sort_unstable_by(|a, b| a.address.cmp(&b.address));

@@ -4,7 +4,9 @@
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
 pub mod aws;
+pub mod eks;
 pub mod iam;
+pub mod kubernetes;
 mod sdk;
 
 use crate::resource::{DynKind, Registry};
@@ -21,8 +23,15 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &eks::access_entry::AccessEntry,
+    &eks::addon::Addon,
+    &eks::cluster::Cluster,
+    &eks::existing_cluster::ExistingCluster,
+    &eks::nodegroup::Nodegroup,
+    &eks::pod_identity_association::PodIdentityAssociation,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
+    &kubernetes::existing_cluster::ExistingCluster,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

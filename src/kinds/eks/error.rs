@@ -4,6 +4,7 @@
 //! the texts here are those of its answers as issue trackers quote them, and of terraform's provider, which retries on
 //! the same.
 
+use crate::kinds::sdk::is_not_found;
 use crate::resource::{ErrorClass, ProviderError};
 
 /// An IAM role or policy that was just made and that EKS cannot see yet: the list of terraform's provider
@@ -36,17 +37,10 @@ impl<T> Reclass<T> for Result<T, ProviderError> {
     fn unless_gone(self) -> Result<Option<T>, ProviderError> {
         match self {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(reclassed(error)),
         }
     }
-}
-
-/// Whether EKS says that something does not exist. Sometimes it says so of a cluster by `ClientException`.
-fn is_gone(error: &ProviderError) -> bool {
-    error.has_code("ResourceNotFoundException")
-        || error.has_code("NotFoundException")
-        || (error.has_code("ClientException") && error.message.contains("No cluster found for name"))
 }
 
 /// Whether EKS says that the name is taken: an object of that name exists.
@@ -76,9 +70,9 @@ fn reclassed(error: ProviderError) -> ProviderError {
 fn class(error: &ProviderError) -> Option<ErrorClass> {
     let says = |words: &str| error.message.contains(words);
     Some(match error.code.as_deref()? {
-        // Objects made a moment ago, or a cluster that is gone: a bounded time tells.
-        "ResourceNotFoundException" | "NotFoundException" | "ResourcePropagationDelayException" => ErrorClass::NotYet,
-        "ClientException" if is_gone(error) => ErrorClass::NotYet,
+        // An object made a moment ago, or a cluster that is gone: a bounded time tells.
+        "ResourcePropagationDelayException" => ErrorClass::NotYet,
+        "ClientException" if is_not_found(error) => ErrorClass::NotYet,
         "ResourceInUseException" if is_taken(error) => ErrorClass::Conflict,
         // "Cluster has nodegroups attached": they are on their way out, or someone else's.
         "ResourceInUseException" if says("attached") => ErrorClass::InUse,
@@ -93,7 +87,6 @@ fn class(error: &ProviderError) -> Option<ErrorClass> {
         "InvalidParameterException" | "InvalidRequestException" if ROLE_NOT_SEEN.iter().any(|words| says(words)) => {
             ErrorClass::NotYet
         }
-        "ResourceLimitExceededException" => ErrorClass::Quota,
         _ => return None,
     })
 }
@@ -113,7 +106,6 @@ mod tests {
     fn what_eks_says_has_the_class_that_the_engine_needs() {
         use ErrorClass as C;
         for (code, message, class) in [
-            ("ResourceNotFoundException", "No cluster found for name: c1.", C::NotYet),
             ("ClientException", "No cluster found for name: c1", C::NotYet),
             ("ClientException", "something else", C::Invalid),
             ("ResourceInUseException", "Cluster already exists with name: c1", C::Conflict),
@@ -131,28 +123,15 @@ mod tests {
                 "Cannot AccessConfigUpdate because cluster c1 currently has update 0585fedb in progress",
                 C::Busy,
             ),
-            (
-                "ResourceInUseException",
-                "Addon vpc-cni cannot be updated as it is currently in CREATING state",
-                C::Busy,
-            ),
-            (
-                "InvalidRequestException",
-                "Nodegroup cannot be updated as it is currently not in Active State",
-                C::Busy,
-            ),
-            (
-                "InvalidParameterException",
-                "roleArn, arn:aws:iam::123456789012:role/r, does not exist",
-                C::NotYet,
-            ),
+            ("ResourceInUseException", "Addon vpc-cni cannot be updated as it is currently in CREATING state", C::Busy),
+            ("InvalidRequestException", "Nodegroup cannot be updated as it is currently not in Active State", C::Busy),
+            ("InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/r, does not exist", C::NotYet),
             (
                 "InvalidParameterException",
                 "Role could not be assumed because the trusted entity is not correct",
                 C::NotYet,
             ),
             ("InvalidParameterException", "unsupported Kubernetes version", C::Invalid),
-            ("ResourceLimitExceededException", "cluster limit exceeded for account", C::Quota),
             ("UnsupportedAvailabilityZoneException", "…", C::Invalid),
         ] {
             let error = Err::<(), _>(said(code, message)).reclass().unwrap_err();

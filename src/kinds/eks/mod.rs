@@ -28,7 +28,7 @@ async fn many<T>(
     ids: &[RemoteId],
     look: impl AsyncFn(&RemoteId) -> Result<Option<T>, ProviderError>,
 ) -> Result<Vec<Option<T>>, ProviderError> {
-    try_join_all(ids.iter().map(look)).await
+    try_join_all(ids.iter().map(|id| look(id))).await
 }
 
 /// The id of something inside a cluster: `cluster/name`.

@@ -165,8 +165,7 @@ impl ResourceKind for PodIdentityAssociation {
         let (cluster, association) = parts_of("eks:UpdatePodIdentityAssociation", id)?;
         if from.role_arn != to.role_arn {
             let request = client.api().update_pod_identity_association();
-            let request =
-                request.cluster_name(cluster).association_id(association).role_arn(to.role_arn.known()?);
+            let request = request.cluster_name(cluster).association_id(association).role_arn(to.role_arn.known()?);
             request.send().await.written("eks:UpdatePodIdentityAssociation").reclass()?;
             return Ok(Updated::Done);
         }
@@ -175,7 +174,7 @@ impl ResourceKind for PodIdentityAssociation {
             let message = format!("there is no association {id}");
             ProviderError::new(ErrorClass::NotYet, "eks:DescribePodIdentityAssociation", message)
         })?;
-        tags::update(client, arn, &from.tags, &to.tags).await.map(|_| Updated::Done)
+        tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
     }
 
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
@@ -220,7 +219,7 @@ async fn list(client: &Eks, cluster: &str, spec: &Spec) -> Result<Vec<String>, P
 }
 
 fn live(association: aws_sdk_eks::types::PodIdentityAssociation) -> Live<Spec, Outputs> {
-    let tags = tags::project(tags::sorted(association.tags()));
+    let tags = tags::project(&tags::sorted(association.tags()));
     let input = |text: Option<String>| Input::Known(text.unwrap_or_default());
     Live {
         spec: Spec {

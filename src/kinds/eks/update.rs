@@ -53,10 +53,7 @@ mod tests {
     fn an_update_is_under_way_until_eks_says_how_it_ended() {
         let update = |status| Update::builder().id("u-1").r#type(UpdateType::VersionUpdate).status(status);
         let of = |update: aws_sdk_eks::types::builders::UpdateBuilder| status(&update.build());
-        assert_eq!(
-            of(update(UpdateStatus::InProgress)),
-            Status::Pending("VersionUpdate is in progress".to_owned())
-        );
+        assert_eq!(of(update(UpdateStatus::InProgress)), Status::Pending("VersionUpdate is in progress".to_owned()));
         assert_eq!(of(update(UpdateStatus::Successful)), Status::Ready);
         let error = ErrorDetail::builder()
             .error_code(ErrorCode::PodEvictionFailure)

@@ -49,10 +49,7 @@ pub(super) fn refusal(from: &str, to: &str) -> Option<String> {
     };
     let [_, next, _, ..] = way.as_slice() else { return None };
     let steps: Vec<String> = way.iter().map(ToString::to_string).collect();
-    Some(format!(
-        "a control plane moves one minor version at a time: {}; apply with {next} first",
-        steps.join(" → ")
-    ))
+    Some(format!("a control plane moves one minor version at a time: {}; apply with {next} first", steps.join(" → ")))
 }
 
 #[cfg(test)]

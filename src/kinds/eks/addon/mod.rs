@@ -5,9 +5,7 @@
 
 mod choice;
 
-use aws_sdk_eks::types::{
-    AddonIssue, AddonIssueCode, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts,
-};
+use aws_sdk_eks::types::{AddonIssue, AddonIssueCode, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
@@ -208,7 +206,11 @@ impl ResourceKind for Addon {
     async fn update(&self, client: &Eks, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         let (cluster, name) = parts_of("eks:UpdateAddon", id)?;
         let Some(addon) = describe(client, cluster, name).await? else {
-            return Err(ProviderError::new(ErrorClass::NotYet, "eks:DescribeAddon", format!("there is no add-on {id}")));
+            return Err(ProviderError::new(
+                ErrorClass::NotYet,
+                "eks:DescribeAddon",
+                format!("there is no add-on {id}"),
+            ));
         };
         let there = tags::sorted(addon.tags());
         let choice = match Choice::of(&there) {
@@ -228,7 +230,7 @@ impl ResourceKind for Addon {
             && from.configuration == to.configuration
             && !identity_differs
         {
-            return tags::update(client, arn, &from.tags, &to.tags).await.map(|_| Updated::Done);
+            return tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done);
         }
         let answer = client
             .api()
@@ -309,10 +311,9 @@ async fn live(client: &Eks, addon: &aws_sdk_eks::types::Addon) -> Result<Live<Sp
         kubernetes_version: choice.map(|choice| choice.kubernetes).unwrap_or_default(),
         configuration: configuration(addon.configuration_values()),
         pod_identity: identity(client, cluster, addon).await?,
-        tags: tags::project(tags),
+        tags: tags::project(&tags),
     };
-    let outputs =
-        Outputs { arn: addon.addon_arn().unwrap_or_default().to_owned(), version: installed.to_owned() };
+    let outputs = Outputs { arn: addon.addon_arn().unwrap_or_default().to_owned(), version: installed.to_owned() };
     Ok(Live { spec, outputs, status: status(addon) })
 }
 
@@ -377,11 +378,7 @@ fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
 }
 
 fn issue(issue: &AddonIssue) -> Issue<'_> {
-    Issue {
-        code: issue.code().map(AddonIssueCode::as_str),
-        message: issue.message(),
-        resources: issue.resource_ids(),
-    }
+    Issue { code: issue.code().map(AddonIssueCode::as_str), message: issue.message(), resources: issue.resource_ids() }
 }
 
 /// What EKS says about an add-on's health.

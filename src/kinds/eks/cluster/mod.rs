@@ -324,7 +324,8 @@ impl ResourceKind for Cluster {
                 Ok(Deletion::Accepted)
             }
             Err(error) if error.class == ErrorClass::Conflict => {
-                let way = format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection");
+                let way =
+                    format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection");
                 Err(ProviderError { message: format!("{}; {way}", error.message.trim_end_matches('.')), ..error })
             }
             Err(error) => Err(error),
@@ -333,10 +334,7 @@ impl ResourceKind for Cluster {
 }
 
 /// A cluster by name; `None` if there is none.
-pub(super) async fn describe(
-    client: &Eks,
-    name: &str,
-) -> Result<Option<aws_sdk_eks::types::Cluster>, ProviderError> {
+pub(super) async fn describe(client: &Eks, name: &str) -> Result<Option<aws_sdk_eks::types::Cluster>, ProviderError> {
     let answer = client.api().describe_cluster().name(name).send().await.read("eks:DescribeCluster").unless_gone()?;
     Ok(answer.and_then(|answer| answer.cluster))
 }

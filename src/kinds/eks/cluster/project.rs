@@ -27,10 +27,7 @@ fn spec(cluster: &Cluster) -> Spec {
         endpoint_public_access: public,
         endpoint_private_access: vpc.is_some_and(|vpc| vpc.endpoint_private_access),
         // EKS keeps the ranges of an endpoint that is switched off; they let nobody in.
-        public_access_cidrs: vpc
-            .filter(|_| public)
-            .map(|vpc| inputs(vpc.public_access_cidrs()))
-            .unwrap_or_default(),
+        public_access_cidrs: vpc.filter(|_| public).map(|vpc| inputs(vpc.public_access_cidrs())).unwrap_or_default(),
         ip_family: match network.and_then(|network| network.ip_family()).map(ApiIpFamily::as_str) {
             Some("ipv6") => IpFamily::Ipv6,
             Some(_) | None => IpFamily::Ipv4,
@@ -52,7 +49,7 @@ fn spec(cluster: &Cluster) -> Spec {
             .access_config()
             .and_then(|access| access.bootstrap_cluster_creator_admin_permissions())
             .unwrap_or(false),
-        tags: tags::project(tags::sorted(cluster.tags())),
+        tags: tags::project(&tags::sorted(cluster.tags())),
     }
 }
 
@@ -104,9 +101,7 @@ fn issue(issue: &ClusterIssue) -> Issue<'_> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::{
-        ClusterHealth, ClusterIssueCode, KubernetesNetworkConfigResponse, VpcConfigResponse,
-    };
+    use aws_sdk_eks::types::{ClusterHealth, ClusterIssueCode, KubernetesNetworkConfigResponse, VpcConfigResponse};
 
     use super::*;
 

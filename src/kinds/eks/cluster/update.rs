@@ -5,9 +5,7 @@ use aws_sdk_eks::types::{
     VpcConfigRequest,
 };
 
-use super::{
-    Spec, access, compute_config, describe, known, load_balancing, storage_config, upgrade_policy,
-};
+use super::{Spec, access, compute_config, describe, known, load_balancing, storage_config, upgrade_policy};
 use crate::kinds::eks::client::Eks;
 use crate::kinds::eks::error::{Reclass, is_done_already};
 use crate::kinds::eks::tags;
@@ -84,7 +82,7 @@ async fn retag(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Result<Updat
     let arn = cluster.as_ref().and_then(|cluster| cluster.arn()).ok_or_else(|| {
         ProviderError::new(ErrorClass::NotYet, "eks:DescribeCluster", format!("there is no cluster {name}"))
     })?;
-    tags::update(client, arn, &from.tags, &to.tags).await.map(|_| Updated::Done)
+    tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
 }
 
 /// What EKS answers to a request for an update.
