@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::names::{of_principal, short_hash};
 use super::{Lowering, address_of};
-use crate::kinds::aws::security_group_rule as rule;
+use crate::kinds::aws::security_group_rule::{self as rule, Direction};
 use crate::kinds::eks::access_entry;
 use crate::model::{Address, AttrPath, Input, Reference};
 use crate::topology::ExistingCluster;
@@ -12,9 +12,6 @@ use crate::topology::schema::IpFamily;
 
 /// The access policy of administrators.
 const ADMINISTRATOR: &str = "AmazonEKSClusterAdminPolicy";
-
-/// Every protocol, in EC2's words.
-const ANY_PROTOCOL: &str = "-1";
 
 impl Lowering<'_> {
     /// An access entry for each administrator. The caller who makes the cluster has one already.
@@ -48,7 +45,7 @@ impl Lowering<'_> {
     pub(super) fn security_group_rules(&mut self) {
         if self.cluster.ip_family == IpFamily::Ipv4 && self.cluster.v6_egress {
             let note = "because EKS's own rule lets IPv4 alone out of an IPv4 cluster's nodes".to_owned();
-            self.rule("ipv6-egress", "egress", Some("::/0".into()), None, "IPv6 egress of pods", note);
+            self.rule("ipv6-egress", Direction::Egress, Some("::/0".into()), None, "IPv6 egress of pods", note);
         }
         // Clusters of one network are in one Istio network: their pods connect directly, and so does each control plane
         // to the other's private endpoint.
@@ -60,14 +57,14 @@ impl Lowering<'_> {
             let group = Reference::to(&address_of(peer), "cluster_security_group_id").into();
             let note = format!("because {} is in the same network, where pods connect directly", peer.name);
             let description = format!("pods and control plane of {}", peer.name);
-            self.rule(&format!("from-{}", peer.name), "ingress", None, Some(group), &description, note);
+            self.rule(&format!("from-{}", peer.name), Direction::Ingress, None, Some(group), &description, note);
         }
     }
 
     fn rule(
         &mut self,
         part: &str,
-        direction: &str,
+        direction: Direction,
         cidr: Option<Input<String>>,
         source_group_id: Option<Input<String>>,
         description: &str,
@@ -76,8 +73,8 @@ impl Lowering<'_> {
         let address = self.address("aws.security_group_rule", &[part]);
         let spec = rule::Spec {
             group_id: Reference::to(&self.itself(), "cluster_security_group_id").into(),
-            direction: direction.to_owned(),
-            protocol: ANY_PROTOCOL.to_owned(),
+            direction,
+            protocol: rule::ALL.to_owned(),
             from_port: None,
             to_port: None,
             cidr,

@@ -75,19 +75,20 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     /// A cluster of someone else's: a look, and nothing but a look.
     fn existing(&mut self, existing: &ExistingCluster) {
-        let address = address_of(self.cluster);
+        let cluster = self.cluster;
+        let address = address_of(cluster);
         match existing {
             ExistingCluster::Eks { name } => {
                 let spec = existing_eks::Spec {
                     name: name.clone(),
-                    ip_family: family(self.cluster),
+                    ip_family: family(cluster),
                     vpc_id: Some(self.site.vpc_id()),
                 };
-                self.declare(address, &spec, &[]).notes(&self.cluster.notes);
+                self.declare(address, &spec, &[]).notes(&cluster.notes);
             }
             ExistingCluster::Kubeconfig { file, context } => {
                 let spec = existing_kubernetes::Spec { kubeconfig: file.clone(), context: context.clone() };
-                self.declare_at(Target::Local, address, &spec, &[]).notes(&self.cluster.notes);
+                self.declare_at(Target::Local, address, &spec, &[]).notes(&cluster.notes);
             }
         }
     }

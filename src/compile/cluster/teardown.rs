@@ -6,14 +6,13 @@
 
 use super::Lowering;
 use super::identity::Roles;
-use crate::kinds::teardown::{interfaces, load_balancers, remains};
+use crate::kinds::teardown::Spec;
 use crate::model::Address;
 
 impl Lowering<'_> {
     pub(super) fn sweeps(&mut self, roles: &Roles, nodes: Option<&Address>, association: Option<&Address>) {
         let cluster = self.itself();
-        let name = self.cluster.name.as_str().to_owned();
-        let vpc_id = self.site.vpc_id();
+        let spec = Spec { cluster: self.cluster.name.as_str().to_owned(), vpc_id: self.site.vpc_id() };
         let site = self.site;
 
         let controller = roles.workloads.as_ref().map(|workloads| &workloads.controller);
@@ -25,17 +24,14 @@ impl Lowering<'_> {
             .chain(&site.public)
             .chain(&site.private_subnet_addresses)
             .collect();
-        let spec = load_balancers::Spec { cluster: name.clone(), vpc_id: vpc_id.clone() };
         self.declare(self.address("teardown.load_balancers", &[]), &spec, &before);
 
         // Without managed nodes there is no network plug-in of ours to leave anything.
         if nodes.is_some() {
-            let spec = interfaces::Spec { cluster: name.clone(), vpc_id: vpc_id.clone() };
             self.declare(self.address("teardown.interfaces", &[]), &spec, &[&cluster]);
         }
 
         let before: Vec<&Address> = site.private_subnet_addresses.iter().collect();
-        let spec = remains::Spec { cluster: name, vpc_id };
         self.declare(self.address("teardown.remains", &[]), &spec, &before);
     }
 }
