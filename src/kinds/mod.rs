@@ -8,6 +8,7 @@ pub mod eks;
 pub mod iam;
 pub mod kubernetes;
 mod sdk;
+pub mod teardown;
 
 use crate::resource::{DynKind, Registry};
 
@@ -32,6 +33,9 @@ pub static KINDS: &[&dyn DynKind] = &[
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
     &kubernetes::existing_cluster::ExistingCluster,
+    &teardown::Sweep::Interfaces,
+    &teardown::Sweep::LoadBalancers,
+    &teardown::Sweep::Remains,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

@@ -99,6 +99,9 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
     holds_for(&iam::role::Role, &mut seen);
     holds_for(&kubernetes::existing_cluster::ExistingCluster, &mut seen);
+    for sweep in [teardown::Sweep::Interfaces, teardown::Sweep::LoadBalancers, teardown::Sweep::Remains] {
+        holds_for(&sweep, &mut seen);
+    }
     assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
     assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
 }
