@@ -1,6 +1,6 @@
 //! Who may use a cluster's API, and whose packets reach its nodes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::names::{of_principal, short_hash};
 use super::{Lowering, address_of};
@@ -18,17 +18,16 @@ impl Lowering<'_> {
     pub(super) fn admins(&mut self) {
         let topology = self.mesh.topology;
         let policy = format!("arn:{}:eks::aws:cluster-access-policy/{ADMINISTRATOR}", self.partition().name());
-        let mut names: BTreeMap<String, &str> = BTreeMap::new();
+        let (mut names, mut principals) = (BTreeSet::new(), BTreeSet::new());
         for (n, principal) in topology.api_access.admins.iter().enumerate() {
+            // The same principal twice is one entry.
+            if !principals.insert(principal) {
+                continue;
+            }
             let mut name = of_principal(principal);
-            if let Some(first) = names.get(&name) {
-                // The same principal twice is one entry.
-                if *first == principal {
-                    continue;
-                }
+            if !names.insert(name.clone()) {
                 name = format!("{name}-{}", short_hash(principal));
             }
-            names.insert(name.clone(), principal);
             let address = self.address("eks.access_entry", &[&name]);
             let spec = access_entry::Spec {
                 cluster: self.name(),

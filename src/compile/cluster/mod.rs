@@ -247,3 +247,6 @@ fn family(cluster: &Cluster) -> EksFamily {
         IpFamily::Ipv6 => EksFamily::Ipv6,
     }
 }
+
+#[cfg(test)]
+mod tests;
