@@ -39,7 +39,8 @@ fn first_plan(text: &str) -> Plan {
 
 /// The text without the fields of what is created.
 fn outline(text: &str) -> String {
-    let kept = text.lines().filter(|line| !line.starts_with("      + ") && !line.trim().is_empty());
+    let is_field = |line: &str| line.starts_with("      ") && line.trim_start().starts_with("+ ");
+    let kept = text.lines().filter(|line| !is_field(line) && !line.trim().is_empty());
     kept.collect::<Vec<_>>().join("\n")
 }
 
@@ -101,7 +102,7 @@ fn the_comment_of_64_clusters_fits_and_says_what_was_cut() {
         ipv6: true,
     };
     let plan = first_plan(&generator::topology(&arguments).unwrap());
-    assert!(plan.changes.len() > 2_000, "{} changes", plan.changes.len());
+    assert!(plan.changes.len() > 1_900, "{} changes", plan.changes.len());
     let comment = markdown(&plan);
     let width = comment.encode_utf16().count();
     assert!(width <= COMMENT && width > COMMENT * 9 / 10, "{width}: as much as fits");

@@ -41,6 +41,12 @@ impl Lowering<'_> {
         if self.is_auto() {
             notes.push("Auto Mode: EKS brings nodes, networking, DNS and load balancing itself".to_owned());
         }
+        if !topology.extended_support {
+            notes.push(format!(
+                "standard support: EKS upgrades the control plane itself when that of {} ends",
+                cluster.kubernetes
+            ));
+        }
         let spec = eks::Spec {
             name: cluster.name.as_str().to_owned(),
             role_arn: Roles::arn(&roles.control_plane),

@@ -62,6 +62,7 @@ fn one_cluster_alone() {
             "the API server is open to any IPv4 address, because `api_access.cidrs` names no operator and nobody could \
              reach it otherwise; it still asks who calls",
             "services take 10.100.0.0/16 or 172.20.0.0/16, whichever EKS finds apart from the network",
+            "standard support: EKS upgrades the control plane itself when that of 1.35 ends",
         ]
     );
     assert_eq!(compiled.notes, Vec::<String>::new());

@@ -11,7 +11,7 @@ use super::value::{clean, show};
 const NAMED: usize = 3;
 
 /// So many statements are shown; the rest is counted.
-const STATEMENTS: usize = 6;
+const STATEMENTS: usize = 4;
 
 /// The last key of a policy document's statements.
 const STATEMENT: &str = "Statement";
