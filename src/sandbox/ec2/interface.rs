@@ -1,4 +1,5 @@
-//! Network interfaces: those of NAT gateways, and ones that a caller makes (leftovers of others, in tests).
+//! Network interfaces: those of NAT gateways, load balancers, clusters and nodes, and ones that a caller makes
+//! (leftovers of others, in tests).
 
 use super::listing::{Listing, write_next};
 use super::{Answer, Call, Operation, reads, refer, tagging, writes};
@@ -26,13 +27,20 @@ const LISTING: Listing = Listing {
         "addresses.private-ip-address",
         "association.allocation-id",
         "association.public-ip",
+        "attachment.attachment-id",
+        "attachment.instance-id",
+        "attachment.instance-owner-id",
+        "attachment.status",
         "availability-zone",
         "description",
         "group-id",
+        "group-name",
         "interface-type",
+        "ipv6-addresses.ipv6-address",
         "network-interface-id",
         "owner-id",
         "private-ip-address",
+        "requester-id",
         "requester-managed",
         "status",
         "subnet-id",
@@ -75,6 +83,9 @@ fn create(call: &mut Call<'_>) -> Answer {
         allocation_id: None,
         attachment_id: None,
         requester_managed: false,
+        public_ip: None,
+        instance_id: None,
+        gone_at: None,
     };
     let xml = created(call, &interface);
     let id = interface.head.id.clone();
@@ -94,6 +105,20 @@ fn status(interface: &NetworkInterface) -> &'static str {
     if interface.attachment_id.is_some() { "in-use" } else { "available" }
 }
 
+/// Who attached an interface: an account, or a service by its alias.
+fn attached_by<'a>(call: &'a Call<'_>, interface: &NetworkInterface) -> &'a str {
+    match interface.interface_type.as_str() {
+        "network_load_balancer" => "amazon-elb",
+        _ if interface.requester_managed => "amazon-aws",
+        _ => call.owner(),
+    }
+}
+
+/// Who made an interface on behalf of the account.
+fn requester<'a>(call: &'a Call<'_>, interface: &NetworkInterface) -> Option<&'a str> {
+    interface.requester_managed.then(|| attached_by(call, interface))
+}
+
 fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
     let id = &interface.head.id;
     let mac: String = number_of(&[id.as_bytes()])
@@ -107,6 +132,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         .text("availabilityZone", &interface.zone)
         .text("description", &interface.description)
         .text("ownerId", call.owner())
+        .optional("requesterId", requester(call, interface))
         .text("requesterManaged", interface.requester_managed)
         .text("status", status(interface))
         .text("macAddress", mac)
@@ -119,11 +145,14 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         });
     if let Some(attachment) = &interface.attachment_id {
         xml.group("attachment", |xml| {
+            // The interface that an instance was launched with goes with it.
+            let primary = interface.instance_id.is_some() && interface.description.is_empty();
             xml.text("attachmentId", attachment)
-                .text("instanceOwnerId", "amazon-aws")
-                .text("deviceIndex", 1)
+                .optional("instanceId", interface.instance_id.as_ref())
+                .text("instanceOwnerId", attached_by(call, interface))
+                .text("deviceIndex", u8::from(!primary))
                 .text("status", "attached")
-                .text("deleteOnTermination", false);
+                .text("deleteOnTermination", primary);
         });
     }
     write_association(xml, call, interface);
@@ -138,6 +167,13 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
 }
 
 fn write_association(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
+    if let Some(address) = interface.public_ip {
+        let owner = if interface.interface_type == "network_load_balancer" { "amazon-elb" } else { "amazon" };
+        xml.group("association", |xml| {
+            xml.text("publicIp", address).text("ipOwnerId", owner);
+        });
+        return;
+    }
     let address = interface.allocation_id.as_ref().and_then(|id| call.region.addresses.get(id));
     let Some((address, association)) = address.and_then(|address| Some((address, address.association.as_ref()?)))
     else {
@@ -154,16 +190,28 @@ fn write_association(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterfac
 fn describe(call: &mut Call<'_>) -> Answer {
     let public_ip = |interface: &NetworkInterface| {
         let address = interface.allocation_id.as_ref().and_then(|id| call.region.addresses.get(id));
-        address.map(|address| address.public_ip.to_string()).into_iter().collect()
+        address.map(|address| address.public_ip).or(interface.public_ip).map(|ip| ip.to_string()).into_iter().collect()
     };
     let selected = LISTING.select(call, &call.region.interfaces, |interface, filter| {
         vec![match filter {
             "addresses.association.public-ip" | "association.public-ip" => return public_ip(interface),
             "addresses.private-ip-address" | "private-ip-address" => interface.private_ip.to_string(),
             "association.allocation-id" => return interface.allocation_id.iter().cloned().collect(),
+            "attachment.attachment-id" => return interface.attachment_id.iter().cloned().collect(),
+            "attachment.instance-id" => return interface.instance_id.iter().cloned().collect(),
+            "attachment.instance-owner-id" => {
+                return interface.attachment_id.iter().map(|_| attached_by(call, interface).to_owned()).collect();
+            }
+            "attachment.status" => return interface.attachment_id.iter().map(|_| "attached".to_owned()).collect(),
             "availability-zone" => interface.zone.clone(),
             "description" => interface.description.clone(),
             "group-id" => return interface.groups.clone(),
+            "group-name" => {
+                let named = |id: &String| call.region.security_groups.get(id).map(|group| group.name.clone());
+                return interface.groups.iter().filter_map(named).collect();
+            }
+            "ipv6-addresses.ipv6-address" => return interface.ipv6.iter().map(ToString::to_string).collect(),
+            "requester-id" => return requester(call, interface).map(str::to_owned).into_iter().collect(),
             "interface-type" => interface.interface_type.clone(),
             "owner-id" => call.owner().to_owned(),
             "requester-managed" => interface.requester_managed.to_string(),

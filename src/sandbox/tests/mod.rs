@@ -3,6 +3,9 @@
 mod calls;
 mod faults;
 mod gateways;
+mod iam;
+mod load_balancing;
+mod logs;
 mod network;
 mod persistence;
 mod security_groups;
