@@ -3,6 +3,7 @@
 //! A kind knows its own API and nothing of the engine: no retries, no waits, no state. Entry points: [`KINDS`] and
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
+pub mod audit;
 pub mod aws;
 pub mod eks;
 pub mod iam;

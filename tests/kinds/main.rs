@@ -4,6 +4,7 @@
 //! it; look at it as an existing network; take it down.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod identity;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
 mod walk;
@@ -57,6 +58,31 @@ fn on_the_sandbox() {
     let cloud = Cloud::new(sandbox.sdk_config());
     let walk = Walk::new(&cloud, sandbox.clock(), "nat = \"per-az\"\ndns64 = true\n");
     run(sandbox.drive(walk.run()));
+}
+
+#[test]
+fn identities_on_the_sandbox() {
+    let options = Options { persist: false, speed: Speed::Unlimited, ..Options::default() };
+    let sandbox = Sandbox::open(Path::new("unused"), options).unwrap();
+    let cloud = Cloud::new(sandbox.sdk_config());
+    let walk = async {
+        identity::roles(&cloud, sandbox.clock(), true).await;
+        identity::taken(&cloud, sandbox.clock()).await;
+        identity::rules(&cloud, sandbox.clock()).await;
+    };
+    run(sandbox.drive(walk));
+}
+
+#[test]
+fn identities_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let cloud = over_the_wire(&moto.endpoint());
+    run(async {
+        // moto knows no AddClientIDToOpenIDConnectProvider: it answers 500.
+        identity::roles(&cloud, &Impatient, false).await;
+        identity::taken(&cloud, &Impatient).await;
+        identity::rules(&cloud, &Impatient).await;
+    });
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::kinds::sdk::{Absence, Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, Updated, WaitPolicy,
+    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
+    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Iam;
@@ -137,7 +137,10 @@ impl ResourceKind for OidcProvider {
                 Ok(Created { id: RemoteId::new(arn), live: Some(live) })
             }
             Err(error) if error.has_code("EntityAlreadyExists") => {
-                let Some(there) = of_issuer(client, url).await? else { return Err(error) };
+                let Some(there) = of_issuer(client, url).await? else {
+                    // It exists, and a look does not see it yet: it may be what this create made.
+                    return Err(error.with_class(ErrorClass::NotYet));
+                };
                 if tags::made_by(owner, &there.tags) {
                     return Ok(Created { id: RemoteId::new(there.arn()), live: Some(there.live) });
                 }

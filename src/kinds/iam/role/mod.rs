@@ -18,8 +18,8 @@ use crate::kinds::sdk::{Absence, Answer, in_order, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{AttrPath, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
-    ResourceKind, Status, Updated, WaitPolicy,
+    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
+    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Iam;
@@ -221,7 +221,10 @@ impl ResourceKind for Role {
                 Ok(Created { id, live: Some(Live { spec: made, outputs, status: Status::Ready }) })
             }
             Err(error) if error.has_code("EntityAlreadyExists") => {
-                let Some(role) = project::role(client, &spec.name).await? else { return Err(error) };
+                let Some(role) = project::role(client, &spec.name).await? else {
+                    // It exists, and a look does not see it yet: it may be what this create made.
+                    return Err(error.with_class(ErrorClass::NotYet));
+                };
                 if tags::made_by(owner, role.tags()) {
                     return Ok(Created { id, live: None });
                 }
