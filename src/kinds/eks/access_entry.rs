@@ -7,10 +7,9 @@ use aws_smithy_types::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::cluster;
 use super::error::{Reclass, is_taken};
-use super::many;
 use super::tags::{self, Tags};
+use super::{describe, many};
 use crate::kinds::sdk::Answer;
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
@@ -150,7 +149,7 @@ impl ResourceKind for AccessEntry {
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
         many(ids, async |id: &RemoteId| {
             let Some((cluster, principal)) = id.as_str().split_once('|') else { return Ok(None) };
-            let Some(entry) = describe(client, cluster, principal).await? else { return Ok(None) };
+            let Some(entry) = entry(client, cluster, principal).await? else { return Ok(None) };
             let Some(policies) = policies(client, cluster, principal).await? else { return Ok(None) };
             Ok(Some(live(entry, policies)))
         })
@@ -182,7 +181,7 @@ impl ResourceKind for AccessEntry {
             Err(error) if is_taken(&error) => error,
             Err(error) => return Err(error),
         };
-        let Some(entry) = describe(client, cluster, &spec.principal_arn).await? else {
+        let Some(entry) = entry(client, cluster, &spec.principal_arn).await? else {
             // Deleted a moment ago, or not seen yet.
             return Err(error.with_class(ErrorClass::NotYet));
         };
@@ -190,7 +189,7 @@ impl ResourceKind for AccessEntry {
         if tags::made_by(owner, &there) {
             return Ok(created());
         }
-        let made = cluster::describe(client, cluster).await?.and_then(|cluster| cluster.created_at);
+        let made = describe::cluster(client, cluster).await?.and_then(|cluster| cluster.created_at);
         if there.is_empty() && is_bootstrapped(made.as_ref(), entry.created_at()) {
             tags::set(client, entry.access_entry_arn().unwrap_or_default(), tags::at_create(&spec.tags, owner)).await?;
             return Ok(created());
@@ -203,7 +202,7 @@ impl ResourceKind for AccessEntry {
 
     async fn find(&self, client: &Eks, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
         let cluster = spec.cluster.known()?;
-        let entry = describe(client, cluster, &spec.principal_arn).await?;
+        let entry = entry(client, cluster, &spec.principal_arn).await?;
         let ours = entry.is_some_and(|entry| tags::made_by(owner, &tags::sorted(entry.tags())));
         Ok(ours.then(|| id_of(cluster, &spec.principal_arn)))
     }
@@ -224,7 +223,7 @@ impl ResourceKind for AccessEntry {
             answer.written("eks:DisassociateAccessPolicy").unless_gone()?;
             return Ok(Updated::Done);
         }
-        let entry = describe(client, cluster, principal).await?;
+        let entry = entry(client, cluster, principal).await?;
         let arn = entry.as_ref().and_then(|entry| entry.access_entry_arn()).ok_or_else(|| {
             ProviderError::new(ErrorClass::NotYet, "eks:DescribeAccessEntry", format!("there is no access entry {id}"))
         })?;
@@ -259,7 +258,7 @@ fn split(id: &RemoteId) -> Result<(&str, &str), ProviderError> {
     parts.ok_or_else(|| ProviderError::bug("eks:AccessEntry", format!("`{id}` does not read CLUSTER|PRINCIPAL")))
 }
 
-async fn describe(
+async fn entry(
     client: &Eks,
     cluster: &str,
     principal: &str,

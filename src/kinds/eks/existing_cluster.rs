@@ -3,11 +3,11 @@
 //! What has to hold of it is part of the spec, and the spec is part of the id: a look at the id alone can then say
 //! everything that does not hold.
 
-use aws_sdk_eks::types::{ClusterStatus, IpFamily as ApiIpFamily};
+use aws_sdk_eks::types::ClusterStatus;
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::cluster::{IpFamily, describe, outputs};
+use super::describe::{self, Facts, IpFamily};
 use super::many;
 use crate::model::diff::FieldRule;
 use crate::model::{Address, Input, Reference, Value};
@@ -133,7 +133,7 @@ impl ResourceKind for ExistingCluster {
                 let message = format!("`{id}` is not an existing cluster's id: {error}");
                 ProviderError::bug("eks:DescribeCluster", message)
             })?;
-            let Some(cluster) = describe(client, &spec.name).await? else { return Ok(None) };
+            let Some(cluster) = describe::cluster(client, &spec.name).await? else { return Ok(None) };
             let problems = problems(&spec, &cluster)?;
             let status = if problems.is_empty() {
                 Status::Ready
@@ -141,7 +141,7 @@ impl ResourceKind for ExistingCluster {
                 Status::Failed(format!("it cannot be used: {}", problems.join("; ")))
             };
             let version = cluster.version().unwrap_or_default().to_owned();
-            let cluster = outputs(&cluster);
+            let cluster = Facts::of(&cluster);
             let outputs = Outputs {
                 name: cluster.name,
                 arn: cluster.arn,
@@ -192,14 +192,9 @@ fn problems(spec: &Spec, cluster: &aws_sdk_eks::types::Cluster) -> Result<Vec<St
         None | Some("ACTIVE" | "UPDATING") => {}
         Some(state) => problems.push(format!("{name} is {state}")),
     }
-    let network = cluster.kubernetes_network_config();
-    let family = network.and_then(|network| network.ip_family()).map_or("ipv4", ApiIpFamily::as_str);
-    let declared = match spec.ip_family {
-        IpFamily::Ipv4 => "ipv4",
-        IpFamily::Ipv6 => "ipv6",
-    };
+    let (family, declared) = (IpFamily::of(cluster), spec.ip_family);
     if family != declared {
-        problems.push(format!("{name} has ip_family {family}, and the topology says {declared}"));
+        problems.push(format!("{name} has ip_family {}, and the topology says {}", family.name(), declared.name()));
     }
     let vpc = cluster.resources_vpc_config().and_then(|vpc| vpc.vpc_id());
     if let (Some(declared), Some(vpc)) = (&spec.vpc_id, vpc)
@@ -212,7 +207,7 @@ fn problems(spec: &Spec, cluster: &aws_sdk_eks::types::Cluster) -> Result<Vec<St
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::{KubernetesNetworkConfigResponse, VpcConfigResponse};
+    use aws_sdk_eks::types::{IpFamily as ApiIpFamily, KubernetesNetworkConfigResponse, VpcConfigResponse};
 
     use super::*;
 

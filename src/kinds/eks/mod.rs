@@ -7,6 +7,7 @@ pub mod access_entry;
 pub mod addon;
 pub mod client;
 pub mod cluster;
+mod describe;
 mod error;
 pub mod existing_cluster;
 mod health;
@@ -21,6 +22,7 @@ pub use client::Eks;
 
 use futures_util::future::try_join_all;
 
+use crate::model::Input;
 use crate::resource::{ProviderError, RemoteId};
 
 /// Reads each object by a request of its own, all at once: the engine decides how many those are.
@@ -44,4 +46,16 @@ fn parts(id: &RemoteId) -> Option<(&str, &str)> {
 /// As [`parts`], for a request that needs both.
 fn parts_of<'a>(operation: &'static str, id: &'a RemoteId) -> Result<(&'a str, &'a str), ProviderError> {
     parts(id).ok_or_else(|| ProviderError::bug(operation, format!("`{id}` does not read CLUSTER/NAME")))
+}
+
+/// The values of fields that have no hole any more.
+fn known(inputs: &[Input<String>]) -> Result<Vec<String>, ProviderError> {
+    inputs.iter().map(|input| Ok(input.known()?.clone())).collect()
+}
+
+/// "Cluster name" of CreateCluster's reference; node groups have the same rule and another length.
+fn is_name(name: &str) -> bool {
+    name.len() <= 100
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

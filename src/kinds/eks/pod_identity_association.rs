@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Eks;
 use super::error::{Reclass, is_taken};
 use super::tags::{self, Tags};
-use super::{inner_id, many, parts, parts_of};
+use super::{describe, inner_id, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
@@ -102,7 +102,7 @@ impl ResourceKind for PodIdentityAssociation {
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
         many(ids, async |id: &RemoteId| {
             let Some((cluster, association)) = parts(id) else { return Ok(None) };
-            Ok(describe(client, cluster, association).await?.map(live))
+            Ok(describe::association(client, cluster, association).await?.map(live))
         })
         .await
     }
@@ -152,7 +152,7 @@ impl ResourceKind for PodIdentityAssociation {
         let cluster = spec.cluster.known()?;
         // A service account has one association at most, and the list says nothing of tags.
         for id in list(client, cluster, spec).await? {
-            if let Some(association) = describe(client, cluster, &id).await?
+            if let Some(association) = describe::association(client, cluster, &id).await?
                 && tags::made_by(owner, &tags::sorted(association.tags()))
             {
                 return Ok(Some(inner_id(cluster, &id)));
@@ -169,7 +169,7 @@ impl ResourceKind for PodIdentityAssociation {
             request.send().await.written("eks:UpdatePodIdentityAssociation").reclass()?;
             return Ok(Updated::Done);
         }
-        let there = describe(client, cluster, association).await?;
+        let there = describe::association(client, cluster, association).await?;
         let arn = there.as_ref().and_then(|there| there.association_arn()).ok_or_else(|| {
             let message = format!("there is no association {id}");
             ProviderError::new(ErrorClass::NotYet, "eks:DescribePodIdentityAssociation", message)
@@ -184,17 +184,6 @@ impl ResourceKind for PodIdentityAssociation {
         answer.written("eks:DeletePodIdentityAssociation").unless_gone()?;
         Ok(Deletion::Accepted)
     }
-}
-
-/// An association by id; `None` if there is none, or no such cluster.
-pub(super) async fn describe(
-    client: &Eks,
-    cluster: &str,
-    id: &str,
-) -> Result<Option<aws_sdk_eks::types::PodIdentityAssociation>, ProviderError> {
-    let request = client.api().describe_pod_identity_association().cluster_name(cluster).association_id(id);
-    let answer = request.send().await.read("eks:DescribePodIdentityAssociation").unless_gone()?;
-    Ok(answer.and_then(|answer| answer.association))
 }
 
 /// The ids of the service account's associations, sorted.

@@ -8,9 +8,9 @@ use super::health::{Issue, sentences};
 use crate::kinds::sdk::Answer;
 use crate::resource::{ProviderError, Status, UpdateId, Updated};
 
-/// What the answer to a request for an update means: it has an id as long as there is something to wait for.
+/// What the answer to a request for an update means: some are done at once.
 pub(super) fn updated(update: Option<&Update>) -> Updated {
-    match update.and_then(|update| update.id()) {
+    match update.filter(|update| update.status() != Some(&UpdateStatus::Successful)).and_then(|update| update.id()) {
         Some(id) => Updated::Underway(UpdateId::new(id)),
         None => Updated::Done,
     }
@@ -68,6 +68,7 @@ mod tests {
             )
         );
         assert_eq!(updated(Some(&update(UpdateStatus::InProgress).build())), Updated::Underway(UpdateId::new("u-1")));
+        assert_eq!(updated(Some(&update(UpdateStatus::Successful).build())), Updated::Done);
         assert_eq!(updated(None), Updated::Done);
     }
 }

@@ -5,14 +5,13 @@
 
 mod choice;
 
-use aws_sdk_eks::types::{AddonIssue, AddonIssueCode, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
+use aws_sdk_eks::types::{AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
 use super::error::{Reclass, is_done_already, is_taken};
-use super::health::{Issue, sentences};
 use super::tags::{self, Tags};
-use super::{inner_id, many, parts, parts_of};
+use super::{describe, inner_id, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
@@ -150,7 +149,7 @@ impl ResourceKind for Addon {
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
         many(ids, async |id: &RemoteId| {
             let Some((cluster, name)) = parts(id) else { return Ok(None) };
-            let Some(addon) = describe(client, cluster, name).await? else { return Ok(None) };
+            let Some(addon) = describe::addon(client, cluster, name).await? else { return Ok(None) };
             live(client, &addon).await.map(Some)
         })
         .await
@@ -195,7 +194,7 @@ impl ResourceKind for Addon {
 
     async fn find(&self, client: &Eks, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
         let cluster = spec.cluster.known()?;
-        let addon = describe(client, cluster, &spec.name).await?;
+        let addon = describe::addon(client, cluster, &spec.name).await?;
         let ours = addon.is_some_and(|addon| {
             tags::made_by(owner, &tags::sorted(addon.tags())) && addon.status() != Some(&AddonStatus::Deleting)
         });
@@ -205,7 +204,7 @@ impl ResourceKind for Addon {
     /// The choice is written down before it is carried out: whoever comes after a crash carries out the same.
     async fn update(&self, client: &Eks, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
         let (cluster, name) = parts_of("eks:UpdateAddon", id)?;
-        let Some(addon) = describe(client, cluster, name).await? else {
+        let Some(addon) = describe::addon(client, cluster, name).await? else {
             return Err(ProviderError::new(
                 ErrorClass::NotYet,
                 "eks:DescribeAddon",
@@ -274,19 +273,8 @@ impl ResourceKind for Addon {
     }
 }
 
-/// An add-on by name; `None` if there is none, or no such cluster.
-pub(super) async fn describe(
-    client: &Eks,
-    cluster: &str,
-    name: &str,
-) -> Result<Option<aws_sdk_eks::types::Addon>, ProviderError> {
-    let request = client.api().describe_addon().cluster_name(cluster).addon_name(name);
-    let answer = request.send().await.read("eks:DescribeAddon").unless_gone()?;
-    Ok(answer.and_then(|answer| answer.addon))
-}
-
 async fn is_going(client: &Eks, cluster: &str, name: &str) -> bool {
-    let addon = describe(client, cluster, name).await;
+    let addon = describe::addon(client, cluster, name).await;
     matches!(addon, Ok(Some(addon)) if addon.status() == Some(&AddonStatus::Deleting))
 }
 
@@ -323,10 +311,8 @@ async fn identity(
     cluster: &str,
     addon: &aws_sdk_eks::types::Addon,
 ) -> Result<Option<PodIdentity>, ProviderError> {
-    // arn:aws:eks:REGION:ACCOUNT:podidentityassociation/CLUSTER/a-ID; some servers answer the id alone.
-    let Some(association) = addon.pod_identity_associations().iter().min() else { return Ok(None) };
-    let id = association.rsplit('/').next().unwrap_or(association);
-    let association = super::pod_identity_association::describe(client, cluster, id).await?;
+    let Some(id) = describe::associations_of(addon).first().copied() else { return Ok(None) };
+    let association = describe::association(client, cluster, id).await?;
     Ok(association.map(|association| PodIdentity {
         service_account: association.service_account.unwrap_or_default(),
         role_arn: association.role_arn.unwrap_or_default().as_str().into(),
@@ -361,9 +347,8 @@ fn configuration(text: Option<&str>) -> Value {
 }
 
 fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
-    let issues = addon.health().map(|health| health.issues()).unwrap_or_default();
     let said = || {
-        let said = sentences(issues.iter().map(issue));
+        let said = describe::addon_issues(addon);
         if said.is_empty() { "EKS gives no reason".to_owned() } else { said.join("; ") }
     };
     match addon.status().map(AddonStatus::as_str) {
@@ -375,15 +360,6 @@ fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
         Some("DEGRADED") => Status::Pending(format!("state is DEGRADED: {}", said())),
         Some(state) => Status::Pending(format!("state is {state}")),
     }
-}
-
-fn issue(issue: &AddonIssue) -> Issue<'_> {
-    Issue { code: issue.code().map(AddonIssueCode::as_str), message: issue.message(), resources: issue.resource_ids() }
-}
-
-/// What EKS says about an add-on's health.
-pub(super) fn issues(addon: &aws_sdk_eks::types::Addon) -> Vec<String> {
-    sentences(addon.health().map(|health| health.issues()).unwrap_or_default().iter().map(issue))
 }
 
 /// Points an error at the field that is to blame.
@@ -400,7 +376,7 @@ fn at_field(error: ProviderError) -> ProviderError {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::AddonHealth;
+    use aws_sdk_eks::types::{AddonHealth, AddonIssue, AddonIssueCode};
 
     use super::*;
 

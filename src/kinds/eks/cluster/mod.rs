@@ -14,10 +14,11 @@ use aws_sdk_eks::types::{
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
+pub use super::describe::IpFamily;
 use super::error::{Reclass, is_taken};
-use super::many;
 use super::tags::{self, Tags};
 use super::version;
+use super::{describe, is_name, known, many};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
@@ -67,16 +68,6 @@ pub struct Spec {
     pub bootstrap_creator_admin: bool,
     /// Its tags.
     pub tags: Tags,
-}
-
-/// The family of a cluster's pods and services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IpFamily {
-    /// IPv4 alone.
-    Ipv4,
-    /// IPv6 alone.
-    Ipv6,
 }
 
 /// EKS Auto Mode: nodes, storage and load balancers are EKS's business.
@@ -174,7 +165,7 @@ impl KindRules for Cluster {
         };
         let text = |field: &str| spec.get(field).and_then(Value::as_str);
         let is_true = |field: &str| spec.get(field) == Some(&Value::Bool(true));
-        if let Some(name) = text("name").filter(|name| !is_cluster_name(name)) {
+        if let Some(name) = text("name").filter(|name| !is_name(name)) {
             let rule = "a cluster's name has 1 to 100 letters, digits, `-` and `_`, and begins with a letter or digit";
             wrong("name", format!("`{name}`: {rule}"));
         }
@@ -214,13 +205,6 @@ impl KindRules for Cluster {
     }
 }
 
-/// "Cluster name" of CreateCluster's reference.
-pub(super) fn is_cluster_name(name: &str) -> bool {
-    name.len() <= 100
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-}
-
 impl ResourceKind for Cluster {
     type Spec = Spec;
     type Outputs = Outputs;
@@ -257,8 +241,10 @@ impl ResourceKind for Cluster {
         client: &Eks,
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Live<Spec, Outputs>>>, ProviderError> {
-        many(ids, async |id: &RemoteId| Ok(describe(client, id.as_str()).await?.map(|cluster| project::live(&cluster))))
-            .await
+        many(ids, async |id: &RemoteId| {
+            Ok(describe::cluster(client, id.as_str()).await?.map(|cluster| project::live(&cluster)))
+        })
+        .await
     }
 
     async fn create(
@@ -298,7 +284,7 @@ impl ResourceKind for Cluster {
     }
 
     async fn find(&self, client: &Eks, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
-        let cluster = describe(client, &spec.name).await?;
+        let cluster = describe::cluster(client, &spec.name).await?;
         // One that failed is ours to clean up; one that is going away is nobody's.
         let ours = cluster.is_some_and(|cluster| {
             tags::made_by(owner, &tags::sorted(cluster.tags())) && cluster.status() != Some(&ClusterStatus::Deleting)
@@ -333,16 +319,8 @@ impl ResourceKind for Cluster {
     }
 }
 
-/// A cluster by name; `None` if there is none.
-pub(super) async fn describe(client: &Eks, name: &str) -> Result<Option<aws_sdk_eks::types::Cluster>, ProviderError> {
-    let answer = client.api().describe_cluster().name(name).send().await.read("eks:DescribeCluster").unless_gone()?;
-    Ok(answer.and_then(|answer| answer.cluster))
-}
-
-pub(super) use project::outputs;
-
 async fn is_going(client: &Eks, name: &str) -> bool {
-    let cluster = describe(client, name).await;
+    let cluster = describe::cluster(client, name).await;
     matches!(cluster, Ok(Some(cluster)) if cluster.status() == Some(&ClusterStatus::Deleting))
 }
 
@@ -354,7 +332,9 @@ async fn taken(
     owner: &Ownership,
     error: ProviderError,
 ) -> Result<Created<Spec, Outputs>, ProviderError> {
-    let Some(cluster) = describe(client, &spec.name).await? else { return Err(error.with_class(ErrorClass::NotYet)) };
+    let Some(cluster) = describe::cluster(client, &spec.name).await? else {
+        return Err(error.with_class(ErrorClass::NotYet));
+    };
     if cluster.status() == Some(&ClusterStatus::Deleting) {
         return Err(error.with_class(ErrorClass::InUse));
     }
@@ -382,11 +362,6 @@ fn at_field(error: ProviderError) -> ProviderError {
         Some(_) | None => return error,
     };
     ProviderError { at: Some(AttrPath::keys(&[field])), ..error }
-}
-
-/// The values of fields that have no hole any more.
-pub(super) fn known(inputs: &[Input<String>]) -> Result<Vec<String>, ProviderError> {
-    inputs.iter().map(|input| Ok(input.known()?.clone())).collect()
 }
 
 fn vpc_config(spec: &Spec) -> Result<VpcConfigRequest, ProviderError> {

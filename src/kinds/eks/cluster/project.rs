@@ -1,8 +1,9 @@
 //! What EKS answers about a cluster, in the declared shape.
 
-use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus, IpFamily as ApiIpFamily, SupportType};
+use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus, SupportType};
 
 use super::{AutoMode, IpFamily, Outputs, Spec, authentication_mode};
+use crate::kinds::eks::describe::Facts;
 use crate::kinds::eks::health::{Issue, sentences};
 use crate::kinds::eks::tags;
 use crate::model::Input;
@@ -28,10 +29,7 @@ fn spec(cluster: &Cluster) -> Spec {
         endpoint_private_access: vpc.is_some_and(|vpc| vpc.endpoint_private_access),
         // EKS keeps the ranges of an endpoint that is switched off; they let nobody in.
         public_access_cidrs: vpc.filter(|_| public).map(|vpc| inputs(vpc.public_access_cidrs())).unwrap_or_default(),
-        ip_family: match network.and_then(|network| network.ip_family()).map(ApiIpFamily::as_str) {
-            Some("ipv6") => IpFamily::Ipv6,
-            Some(_) | None => IpFamily::Ipv4,
-        },
+        ip_family: IpFamily::of(cluster),
         service_ipv4_cidr: network.and_then(|network| network.service_ipv4_cidr()).map(str::to_owned),
         authentication_mode: authentication_mode(cluster.access_config()),
         // What EKS does where nothing was said.
@@ -53,22 +51,16 @@ fn spec(cluster: &Cluster) -> Spec {
     }
 }
 
-/// What a cluster yields; complete once it is active.
-pub(in crate::kinds::eks) fn outputs(cluster: &Cluster) -> Outputs {
-    let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    let network = cluster.kubernetes_network_config();
-    let vpc = cluster.resources_vpc_config();
-    let issuer = cluster.identity().and_then(|identity| identity.oidc()).and_then(|oidc| oidc.issuer());
-    // An IPv6 cluster answers both; its services have the IPv6 one.
-    let service = network.and_then(|network| network.service_ipv6_cidr().or_else(|| network.service_ipv4_cidr()));
+fn outputs(cluster: &Cluster) -> Outputs {
+    let facts = Facts::of(cluster);
     Outputs {
-        name: owned(cluster.name()),
-        arn: owned(cluster.arn()),
-        endpoint: owned(cluster.endpoint()),
-        certificate_authority: owned(cluster.certificate_authority().and_then(|authority| authority.data())),
-        cluster_security_group_id: owned(vpc.and_then(|vpc| vpc.cluster_security_group_id())),
-        oidc_issuer: owned(issuer),
-        service_cidr: owned(service),
+        name: facts.name,
+        arn: facts.arn,
+        endpoint: facts.endpoint,
+        certificate_authority: facts.certificate_authority,
+        cluster_security_group_id: facts.cluster_security_group_id,
+        oidc_issuer: facts.oidc_issuer,
+        service_cidr: facts.service_cidr,
     }
 }
 
@@ -101,7 +93,9 @@ fn issue(issue: &ClusterIssue) -> Issue<'_> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::{ClusterHealth, ClusterIssueCode, KubernetesNetworkConfigResponse, VpcConfigResponse};
+    use aws_sdk_eks::types::{
+        ClusterHealth, ClusterIssueCode, IpFamily as ApiIpFamily, KubernetesNetworkConfigResponse, VpcConfigResponse,
+    };
 
     use super::*;
 

@@ -5,10 +5,10 @@ use aws_sdk_eks::types::{
     VpcConfigRequest,
 };
 
-use super::{Spec, access, compute_config, describe, known, load_balancing, storage_config, upgrade_policy};
+use super::{Spec, access, compute_config, load_balancing, storage_config, upgrade_policy};
 use crate::kinds::eks::client::Eks;
 use crate::kinds::eks::error::{Reclass, is_done_already};
-use crate::kinds::eks::tags;
+use crate::kinds::eks::{describe, known, tags};
 use crate::kinds::sdk::Answer;
 use crate::resource::{ErrorClass, ProviderError, Updated};
 
@@ -78,7 +78,7 @@ async fn version(client: &Eks, name: &str, version: &str) -> Result<Updated, Pro
 
 /// Tags are set at once, also while an update is under way.
 async fn retag(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
-    let cluster = describe(client, name).await?;
+    let cluster = describe::cluster(client, name).await?;
     let arn = cluster.as_ref().and_then(|cluster| cluster.arn()).ok_or_else(|| {
         ProviderError::new(ErrorClass::NotYet, "eks:DescribeCluster", format!("there is no cluster {name}"))
     })?;

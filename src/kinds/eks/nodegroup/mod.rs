@@ -5,6 +5,7 @@
 
 mod diagnose;
 mod grants;
+mod way_out;
 
 use aws_sdk_eks::types::{
     AmiTypes, CapacityTypes, Issue as ApiIssue, NodegroupIssueCode, NodegroupScalingConfig, NodegroupStatus,
@@ -13,12 +14,11 @@ use aws_sdk_eks::types::{
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::cluster::known;
 use super::error::{Reclass, is_done_already, is_taken};
 use super::health::{Issue, sentences};
 use super::tags::{self, Tags};
 use super::version::Minor;
-use super::{inner_id, many, parts, parts_of};
+use super::{inner_id, is_name, known, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
@@ -131,7 +131,7 @@ impl KindRules for Nodegroup {
             Some(_) | None => None,
         };
         if let Some(name) = text("name")
-            && (name.len() > LONGEST_NAME || !super::cluster::is_cluster_name(name))
+            && (name.len() > LONGEST_NAME || !is_name(name))
         {
             wrong(
                 "name",
