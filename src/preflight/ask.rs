@@ -183,8 +183,7 @@ impl<'a> Asking<'a> {
     }
 
     async fn addresses(&self) -> Result<usize, Refusal> {
-        let answer =
-            self.repeat("ec2:DescribeAddresses", async || self.ec2.describe_addresses().send().await).await?;
+        let answer = self.repeat("ec2:DescribeAddresses", async || self.ec2.describe_addresses().send().await).await?;
         Ok(answer.addresses().len())
     }
 

@@ -63,7 +63,8 @@ pub(super) fn of(declarations: &[Declaration], plan: &Plan) -> Vec<Demand> {
     let mut regions: BTreeMap<&str, Demand> = BTreeMap::new();
     for change in &plan.changes {
         let Target::Aws { region } = &change.target else { continue };
-        let demand = regions.entry(region).or_insert_with(|| Demand { region: region.to_string(), ..Demand::default() });
+        let demand =
+            regions.entry(region).or_insert_with(|| Demand { region: region.to_string(), ..Demand::default() });
         add(demand, change, &declared);
     }
     regions.into_values().filter(Demand::is_any).collect()
@@ -137,12 +138,7 @@ fn texts(list: Option<&Value>) -> Vec<String> {
     match list {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         Some(
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_)
-            | Value::Unknown(_),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) | Value::Unknown(_),
         )
         | None => Vec::new(),
     }

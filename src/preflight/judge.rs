@@ -76,15 +76,16 @@ fn instance_types(demand: &Demand, group: &Group, answers: &Answers, found: &mut
     let ids: BTreeSet<&str> = if group.zones.is_empty() {
         zones.iter().map(|zone| zone.id.as_str()).collect()
     } else {
-        zones.iter().filter(|zone| group.zones.iter().any(|wanted| wanted.is(zone))).map(|zone| zone.id.as_str()).collect()
+        zones
+            .iter()
+            .filter(|zone| group.zones.iter().any(|wanted| wanted.is(zone)))
+            .map(|zone| zone.id.as_str())
+            .collect()
     };
     let any_zone_will_do = group.zones.is_empty();
     let types = group.instance_types.join(", ");
-    let lacking: Vec<&str> = ids
-        .iter()
-        .copied()
-        .filter(|zone| !group.instance_types.iter().any(|kind| has(kind, zone)))
-        .collect();
+    let lacking: Vec<&str> =
+        ids.iter().copied().filter(|zone| !group.instance_types.iter().any(|kind| has(kind, zone))).collect();
     if lacking.len() == ids.len() || (!any_zone_will_do && !lacking.is_empty()) {
         let place = if lacking.len() == ids.len() { demand.region.clone() } else { lacking.join(", ") };
         found.push(
@@ -99,7 +100,11 @@ fn instance_types(demand: &Demand, group: &Group, answers: &Answers, found: &mut
     for kind in &group.instance_types {
         let without: Vec<&str> = ids.iter().copied().filter(|zone| !has(kind, zone)).collect();
         if !without.is_empty() && !any_zone_will_do {
-            let message = format!("{} does not offer {kind}: {}'s nodes there are of another type", without.join(", "), group.cluster);
+            let message = format!(
+                "{} does not offer {kind}: {}'s nodes there are of another type",
+                without.join(", "),
+                group.cluster
+            );
             found.push(
                 Diagnostic::warning(INSTANCE_TYPE, message)
                     .at(group.origin.clone())
@@ -137,7 +142,10 @@ fn version(demand: &Demand, cluster: &Cluster, answers: &Answers, found: &mut Ve
         Some(Support::None) | None => found.push(
             Diagnostic::error(
                 VERSION,
-                format!("EKS in {} does not offer Kubernetes {}, which {} wants", demand.region, cluster.version, cluster.name),
+                format!(
+                    "EKS in {} does not offer Kubernetes {}, which {} wants",
+                    demand.region, cluster.version, cluster.name
+                ),
             )
             .at(at)
             .help(format!("choose one in standard support: {}", supported(Support::Standard))),
@@ -153,10 +161,16 @@ fn name(demand: &Demand, cluster: &Cluster, answers: &Answers, found: &mut Vec<D
     found.push(
         Diagnostic::error(
             NAME_TAKEN,
-            format!("there is an EKS cluster {} in {} already, and state does not know it", cluster.name, demand.region),
+            format!(
+                "there is an EKS cluster {} in {} already, and state does not know it",
+                cluster.name, demand.region
+            ),
         )
         .at_key(cluster.origin.clone())
-        .help(format!("to use it as it is, write `[clusters.{}.existing]` with `name = \"{}\"`", cluster.name, cluster.name))
+        .help(format!(
+            "to use it as it is, write `[clusters.{}.existing]` with `name = \"{}\"`",
+            cluster.name, cluster.name
+        ))
         .help("or give the new one another name, or take the existing one in with `meshplan state adopt`"),
     );
 }

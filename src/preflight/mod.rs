@@ -28,3 +28,6 @@ pub async fn check(cloud: &Cloud, clock: &dyn Clock, declarations: &[Declaration
     let answers = join_all(demands.iter().map(|demand| ask::ask(cloud, clock, demand))).await;
     demands.iter().zip(&answers).flat_map(|(demand, answers)| judge::judge(demand, answers)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,10 +42,28 @@ mod tests {
 
     #[test]
     fn graviton_is_a_trait_and_not_a_class() {
-        for name in ["m7g.large", "c7gn.xlarge", "t4g.medium", "r8gd.large", "x2gd.large", "im4gn.large", "g5g.xlarge", "a1.large"] {
+        for name in [
+            "m7g.large",
+            "c7gn.xlarge",
+            "t4g.medium",
+            "r8gd.large",
+            "x2gd.large",
+            "im4gn.large",
+            "g5g.xlarge",
+            "a1.large",
+        ] {
             assert_eq!(Architecture::of(name), Architecture::Arm, "{name}");
         }
-        for name in ["m6i.large", "g4dn.xlarge", "g5.xlarge", "t3a.medium", "x2iedn.large", "u7i-12tb.224xlarge", "nonsense", ""] {
+        for name in [
+            "m6i.large",
+            "g4dn.xlarge",
+            "g5.xlarge",
+            "t3a.medium",
+            "x2iedn.large",
+            "u7i-12tb.224xlarge",
+            "nonsense",
+            "",
+        ] {
             assert_eq!(Architecture::of(name), Architecture::X86, "{name}");
         }
     }

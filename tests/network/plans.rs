@@ -82,7 +82,8 @@ fn the_comment_of_two_networks_is_one_screen_and_its_folds() {
     let (head, folds) = comment.split_once("<details>").unwrap();
     assert!(head.lines().count() <= 40, "{head}");
     assert!(head.lines().all(|line| line.chars().count() <= 260), "{head}");
-    for part in ["network <b>network1</b>", "network <b>network2</b>", "cluster <b>cluster-1</b>", "cluster <b>cluster-2</b>"]
+    for part in
+        ["network <b>network1</b>", "network <b>network2</b>", "cluster <b>cluster-1</b>", "cluster <b>cluster-2</b>"]
     {
         assert!(folds.contains(part), "{part} has a fold of its own");
     }

@@ -32,7 +32,10 @@ impl Lowering<'_> {
             let spec = access_entry::Spec {
                 cluster: self.name(),
                 principal_arn: principal.clone(),
-                policies: vec![access_entry::Policy { policy_arn: policy.clone(), scope: access_entry::Scope::Cluster }],
+                policies: vec![access_entry::Policy {
+                    policy_arn: policy.clone(),
+                    scope: access_entry::Scope::Cluster,
+                }],
                 tags: self.tags(&address, &self.label(&name)),
             };
             let origin = AttrPath::keys(&["api_access", "admins"]).index(n);

@@ -89,8 +89,8 @@ impl Lowering<'_> {
         let mut configuration = given.map(|addon| addon.configuration.clone()).unwrap_or_default();
         merge(&mut configuration, &ours);
         let role = roles.and_then(|roles| roles.workloads.as_ref()?.vpc_cni.as_ref());
-        let pod_identity = role
-            .map(|role| addon::PodIdentity { service_account: CNI_ACCOUNT.to_owned(), role_arn: Roles::arn(role) });
+        let pod_identity =
+            role.map(|role| addon::PodIdentity { service_account: CNI_ACCOUNT.to_owned(), role_arn: Roles::arn(role) });
         let spec = addon::Spec {
             cluster: self.name(),
             name: name.to_owned(),

@@ -83,10 +83,7 @@ fn an_ipv4_and_an_ipv6_cluster() {
          (known after apply: aws.vpc/n1.ipv6_cidr)]"
     );
     assert_eq!(field(&compiled, "eks.addon/c1/vpc-cni", "configuration"), "{}");
-    assert_eq!(
-        field(&compiled, "eks.addon/c2/vpc-cni", "configuration"),
-        "{ env = { ENABLE_V4_EGRESS = \"true\" } }"
-    );
+    assert_eq!(field(&compiled, "eks.addon/c2/vpc-cni", "configuration"), "{ env = { ENABLE_V4_EGRESS = \"true\" } }");
     let cni = |cluster: &str| format!("iam.role/{cluster}/vpc-cni");
     assert!(field(&compiled, &cni("c1"), "managed_policies").contains("AmazonEKS_CNI_Policy"));
     assert_eq!(field(&compiled, &cni("c2"), "managed_policies"), "[]", "AWS has none for IPv6");
@@ -171,7 +168,10 @@ fn with_an_oidc_provider_there_is_no_association() {
     );
     insta::assert_snapshot!("irsa_graph", clusters(&compiled));
     let trust = field(&compiled, "iam.role/c1/load-balancer-controller", "trust");
-    assert!(trust.contains("iam.oidc_provider/c1.arn") && trust.contains("system:serviceaccount:kube-system:"), "{trust}");
+    assert!(
+        trust.contains("iam.oidc_provider/c1.arn") && trust.contains("system:serviceaccount:kube-system:"),
+        "{trust}"
+    );
     assert!(field(&compiled, "iam.role/c1/node", "managed_policies").contains("AmazonEKS_CNI_Policy"));
     assert!(value(&compiled, "eks.addon/c1/vpc-cni").get("pod_identity").is_none());
 }

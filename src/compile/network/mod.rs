@@ -39,7 +39,8 @@ const ROLE_PRIVATE: &str = "kubernetes.io/role/internal-elb";
 pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) -> Option<Site> {
     let origin = AttrPath::keys(&["networks", network.name.as_str()]);
     let target = Target::aws(network.region.as_str());
-    let mut lowering = Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new(), eips: Vec::new() };
+    let mut lowering =
+        Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new(), eips: Vec::new() };
     match &network.existing {
         Some(existing) => Some(lowering.existing(existing)),
         None => lowering.build(),
@@ -120,7 +121,8 @@ impl Lowering<'_> {
         Some(Site {
             private_subnets: private.iter().map(|subnet| Reference::to(subnet, "subnet_id").into()).collect(),
             private_subnet_addresses: private,
-            egress: private_tables.iter().flat_map(routes).collect(),
+            // A NAT gateway is a way out as long as its own subnet has one.
+            egress: private_tables.iter().chain([&public_table]).flat_map(routes).collect(),
             public: public.into_iter().chain(routes(&public_table)).collect(),
             nat_cidrs: self.eips.iter().map(|eip| Reference::to(eip, "public_cidr").into()).collect(),
             dual_stack: self.network.dual_stack,

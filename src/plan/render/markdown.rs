@@ -45,8 +45,7 @@ pub fn markdown(plan: &Plan) -> String {
         *seconds.entry(&step.address).or_default() += step.seconds;
     }
     let expected = |change: &Change| seconds.get(&change.address).copied().unwrap_or_default();
-    let sheets: Vec<Sheet<'_>> =
-        plan.changes.iter().map(|change| sheet(change, expected(change), &common)).collect();
+    let sheets: Vec<Sheet<'_>> = plan.changes.iter().map(|change| sheet(change, expected(change), &common)).collect();
     let mut groups: BTreeMap<Part<'_>, Vec<usize>> = BTreeMap::new();
     for (index, sheet) in sheets.iter().enumerate() {
         groups.entry(sheet.part).or_default().push(index);

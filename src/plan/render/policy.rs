@@ -2,8 +2,8 @@
 //!
 //! For what is new or goes. A document that changes is shown by the lines that differ, as any other value.
 
-use crate::model::{Segment, Value};
 use crate::model::diff::FieldChange;
+use crate::model::{Segment, Value};
 
 use super::value::{clean, show};
 
@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn a_statement_is_a_sentence() {
         assert_eq!(
-            read(r#"[{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"Service": ["pods.eks.amazonaws.com"]}}]"#),
+            read(
+                r#"[{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"Service": ["pods.eks.amazonaws.com"]}}]"#
+            ),
             ["allow sts:AssumeRole, sts:TagSession to pods.eks.amazonaws.com"]
         );
         assert_eq!(
@@ -135,7 +137,9 @@ mod tests {
                 r#"[{"Effect": "Deny", "Action": ["a:1", "a:2", "a:3", "a:4", "a:5"], "Resource": ["*"],
                     "Condition": {"Null": {"aws:RequestTag/x": ["true"]}, "StringEquals": {"aws:y": ["1"]}, "IpAddress": {"z": ["10.0.0.0/8"]}}}]"#
             ),
-            ["deny a:1, a:2, a:3 and 2 more on * if z IpAddress 10.0.0.0/8 and aws:RequestTag/x is not set and aws:y is 1"]
+            [
+                "deny a:1, a:2, a:3 and 2 more on * if z IpAddress 10.0.0.0/8 and aws:RequestTag/x is not set and aws:y is 1"
+            ]
         );
     }
 

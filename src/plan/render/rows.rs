@@ -42,11 +42,11 @@ pub(super) fn heading(change: &Change) -> String {
     format!("{} ({})", change.address, clean(&change.reason.to_string()))
 }
 
-
 /// The changed fields that a view shows, in document order.
 pub(super) fn rows_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool) -> Vec<Row> {
     let mut fields: Vec<&FieldChange> = change.fields.iter().filter(|field| shown(field)).collect();
-    let versions: Vec<&FieldChange> = fields.iter().copied().filter(|field| policy::is_version(field, &fields)).collect();
+    let versions: Vec<&FieldChange> =
+        fields.iter().copied().filter(|field| policy::is_version(field, &fields)).collect();
     fields.retain(|field| !versions.iter().any(|version| std::ptr::eq(*version, *field)));
     let path = |field: &FieldChange| match policy::statements(field).and_then(|_| field.path.parent()) {
         Some(document) => clean(&document.to_string()),

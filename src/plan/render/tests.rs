@@ -194,8 +194,7 @@ fn the_worst_risks_are_named_and_another_range_is_no_other_family() {
     let replace = plan.changes[3].clone();
     plan.changes = (0..12)
         .map(|n| {
-            let mut change =
-                Change { address: format!("aws.subnet/a/{n:02}").parse().unwrap(), ..replace.clone() };
+            let mut change = Change { address: format!("aws.subnet/a/{n:02}").parse().unwrap(), ..replace.clone() };
             change.fields.clear();
             change
         })

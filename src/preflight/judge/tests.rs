@@ -144,6 +144,8 @@ fn what_may_not_be_read_is_a_warning() {
     let demand = Demand { vpcs: Room { coming: 9, ..Room::default() }, ..nothing() };
     assert_eq!(
         told(&demand, &answers),
-        ["Warning not-checked: the number of VPCs in us-west-2 could not be checked: ec2:DescribeVpcs: UnauthorizedOperation: no"]
+        [
+            "Warning not-checked: the number of VPCs in us-west-2 could not be checked: ec2:DescribeVpcs: UnauthorizedOperation: no"
+        ]
     );
 }

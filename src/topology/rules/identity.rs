@@ -72,7 +72,8 @@ mod tests {
         }
         assert!(is_policy("arn:aws:iam::111122223333:policy/team/bound"));
         assert!(is_policy("arn:aws-cn:iam::aws:policy/PowerUserAccess"));
-        for arn in ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::1:policy/x", "bound", "arn:aws:iam::aws:policy/"] {
+        for arn in ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::1:policy/x", "bound", "arn:aws:iam::aws:policy/"]
+        {
             assert!(!is_policy(arn), "{arn}");
         }
     }

@@ -25,14 +25,11 @@ fn architecture(checked: &Checked<'_>, cluster: &Cluster, diagnostics: &mut Vec<
     let Some((n, other)) = (1..).zip(rest).find(|(_, other)| Architecture::of(other) != wanted) else { return };
     let at = node_key(checked, cluster, "instance_types", |table| table.instance_types.is_some());
     diagnostics.push(
-        Diagnostic::error(
-            NODE_ARCHITECTURE,
-            format!("{other} is {} and {first} is {wanted}", Architecture::of(other)),
-        )
-        .at(at.index(n))
-        .label("another architecture")
-        .note("a node group boots one image, which is for one architecture")
-        .help("name instance types of one architecture"),
+        Diagnostic::error(NODE_ARCHITECTURE, format!("{other} is {} and {first} is {wanted}", Architecture::of(other)))
+            .at(at.index(n))
+            .label("another architecture")
+            .note("a node group boots one image, which is for one architecture")
+            .help("name instance types of one architecture"),
     );
 }
 

@@ -77,9 +77,9 @@ fn public_ranges(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
         None => 0,
     };
     let all: usize = members.keys().copied().map(nats).sum();
-    let blocks = members.keys().filter(|name| {
-        checked.topology.networks.get(name.as_str()).is_some_and(|network| network.dual_stack)
-    });
+    let blocks = members
+        .keys()
+        .filter(|name| checked.topology.networks.get(name.as_str()).is_some_and(|network| network.dual_stack));
     let all_blocks = blocks.count();
     let (mut worst, mut worst_ranges, mut n_over) = (None, 0, 0);
     for cluster in checked.clusters().filter(|cluster| cluster.existing.is_none()) {
