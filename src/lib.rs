@@ -24,6 +24,7 @@
 //! | [`state`] | what we own and what we promised; the files that keep it | [`state::State`] |
 //! | [`refresh`] | reads what is there, in batches | [`refresh::refresh`] |
 //! | [`plan`] | the decision table, the step graph, three renderings | [`plan::plan`] |
+//! | [`preflight`] | asks whether the cloud offers what a plan makes, and has room for it | [`preflight::check`] |
 //! | [`apply`] | the scheduler and the loop | [`apply::apply`] |
 //! | [`sandbox`] | the simulated cloud, its clock and its faults | [`sandbox::Sandbox`] |
 //! | [`ui`] | streams, colour, progress, findings with source lines | [`ui`] |
@@ -40,6 +41,7 @@
 //! | resource | model | topology, plan, apply, ui |
 //! | plan | model, compile's types, the state model, `resource::KindRules` | `DynKind`, kinds, clocks, files, env |
 //! | refresh, apply | plan, state, resource, model; refresh also `compile::Declaration` | topology, concrete kinds, ui |
+//! | preflight | plan, resource, model; also `compile::Declaration` | topology, kinds, ui |
 //! | kinds | resource, model | topology, plan, apply, state, ui, each other |
 //! | sandbox | model | plan, apply, kinds: it is a cloud, not part of the engine |
 //! | cli | everything | being imported |
@@ -109,6 +111,7 @@ pub mod compile;
 pub mod kinds;
 pub mod model;
 pub mod plan;
+pub mod preflight;
 pub mod refresh;
 pub mod resource;
 pub mod sandbox;

@@ -13,7 +13,7 @@ use super::args::ScopeArgs;
 use super::clock::WallClock;
 use super::context::{Context, Reported};
 use super::interrupt::Interrupts;
-use super::plan::{Wanted, check, make, next, region_of_state, scope};
+use super::plan::{Wanted, check, look_ahead, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
 use super::{audit, foreign};
@@ -64,6 +64,7 @@ pub(super) async fn apply(
     let console = RefCell::new(console(context));
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
     let plan = make(context, Some(&session), wanted, &mut &console).await?;
+    look_ahead(context, &session, &source, &plan).await?;
     let again = next(context, &format!("apply {}", source.name));
     run(Ready { context, session, store, account, console, again }, &plan, consent).await
 }

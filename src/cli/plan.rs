@@ -19,6 +19,7 @@ use crate::model::event::Sink;
 use crate::model::{Address, Code, Diagnostic};
 use crate::plan::render::{json, markdown, parse, text};
 use crate::plan::{Inputs, Plan, Planned, Scope, assume};
+use crate::preflight;
 use crate::refresh::refresh;
 use crate::state::{Caller, State, store};
 use crate::ui::{Console, Form};
@@ -40,6 +41,7 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
     let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
     if let Some(session) = &session {
+        look_ahead(context, session, &source, &plan).await?;
         let foreign = foreign::foreign(session, &state, &plan).await?;
         if !foreign.is_empty() {
             context.judge(&[foreign::finding(&foreign, false)], None)?;
@@ -191,6 +193,19 @@ pub(super) async fn make(
         plan.source = Some(source.name.clone());
     }
     Ok(plan)
+}
+
+/// Asks the cloud whether it can give what the plan makes. An error among what is found ends the command, before
+/// anything is made.
+pub(super) async fn look_ahead(
+    context: &Context,
+    session: &Session,
+    source: &Source,
+    plan: &Plan,
+) -> anyhow::Result<()> {
+    let asking = preflight::check(&session.cloud, &*session.clock, &source.compiled.declarations, plan);
+    let found = session.drive(asking).await;
+    context.judge(&found, Some(source))
 }
 
 /// A finding for each address that the plan is allowed or asked to replace and that nobody knows: a slip of the pen
