@@ -1,6 +1,7 @@
 //! The sandbox as an unmodified AWS SDK client sees it.
 
 mod calls;
+mod eks;
 mod faults;
 mod gateways;
 mod iam;
