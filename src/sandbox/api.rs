@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use super::options::{Quotas, Throttle};
 use super::protocol::{ApiError, Json, Params, Wire, Xml};
 use super::world::{Place, World};
-use super::{ec2, eks, iam, sts};
+use super::{ec2, eks, elb, iam, logs, sts};
 
 /// All services, by their names in the scope of signatures.
-const APIS: &[&Api] = &[&ec2::API, &eks::API, &iam::API, &sts::API];
+const APIS: &[&Api] = &[&ec2::API, &eks::API, &elb::API, &iam::API, &logs::API, &sts::API];
 
 /// A service.
 pub(crate) struct Api {

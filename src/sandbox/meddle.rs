@@ -64,6 +64,7 @@ fn remove(context: &mut Context<'_>, table: &str, id: &str) {
     match table {
         "iam-role" => drop(region.roles.remove(id)),
         "iam-oidc-provider" => drop(region.oidc_providers.remove(id)),
+        "load-balancer" => super::elb::remove(region, id),
         "target-group" => drop(region.target_groups.remove(id)),
         "listener" => drop(region.listeners.remove(id)),
         "log-group" => drop(region.log_groups.remove(id)),

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::api::{Context, Effect, Known};
+use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Xml};
 use super::world::Region;
 use super::world::ids::Mint;
@@ -49,6 +50,7 @@ pub(crate) struct Call<'a> {
     pub(crate) mint: &'a mut Mint,
     pub(crate) params: &'a Node,
     pub(crate) now: Timestamp,
+    pub(crate) quotas: &'a Quotas,
 }
 
 impl Call<'_> {
@@ -89,7 +91,7 @@ pub(crate) fn run(operation: &'static Operation, params: &Params, context: &mut 
         ));
     }
     let (region, mint) = context.world.region(context.region, context.now);
-    (operation.run)(&mut Call { region, mint, params: params.root(), now: context.now })
+    (operation.run)(&mut Call { region, mint, params: params.root(), now: context.now, quotas: context.quotas })
 }
 
 /// A refusal of what does not have the shape of the parameter.

@@ -2,10 +2,16 @@
 //!
 //! Entry point: [`remove`].
 
+use crate::sandbox::elb;
 use crate::sandbox::world::Region;
 
 /// Takes an object out whatever depends on it, and what cannot be without it.
 pub(in crate::sandbox) fn remove(region: &mut Region, id: &str) {
+    if id.starts_with("arn:aws:elasticloadbalancing:") {
+        elb::remove(region, id);
+        region.target_groups.remove(id);
+        return;
+    }
     let Some((prefix, _)) = id.rsplit_once('-') else { return };
     match prefix {
         "vpc" => {
@@ -34,6 +40,7 @@ pub(in crate::sandbox) fn remove(region: &mut Region, id: &str) {
         "eigw" => drop(region.egress_gateways.remove(id)),
         "eipalloc" => drop(region.addresses.remove(id)),
         "rtb" => drop(region.route_tables.remove(id)),
+        "i" => drop(region.instances.remove(id)),
         "eni" => drop(region.interfaces.remove(id)),
         "sgr" => drop(region.security_group_rules.remove(id)),
         _ => {}

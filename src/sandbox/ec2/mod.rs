@@ -1,4 +1,4 @@
-//! The network layer of EC2: one file per family of objects, each with its table of operations.
+//! EC2, its network layer and what clusters have beside it: one file per family of objects, each with its table of operations.
 //!
 //! Entry point: [`API`]. An operation reads its parameters, checks everything, and only then changes
 //! the region; so a refused call has no effect. Nothing here waits or knows HTTP.
@@ -7,6 +7,8 @@ mod acl;
 mod address;
 mod dhcp;
 mod egress_gateway;
+mod instance;
+mod instance_type;
 mod interface;
 mod internet_gateway;
 mod listing;
@@ -77,6 +79,8 @@ static OPERATIONS: LazyLock<BTreeMap<&'static str, &'static Operation>> = LazyLo
         address::OPERATIONS,
         dhcp::OPERATIONS,
         egress_gateway::OPERATIONS,
+        instance::OPERATIONS,
+        instance_type::OPERATIONS,
         interface::OPERATIONS,
         internet_gateway::OPERATIONS,
         look_around::OPERATIONS,

@@ -105,6 +105,7 @@ fn resources<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, ApiError> {
         &refer::SECURITY_GROUP,
         &refer::SECURITY_GROUP_RULE,
         &refer::INTERFACE,
+        &refer::INSTANCE,
         &refer::NETWORK_ACL,
         &refer::DHCP_OPTIONS,
         &refer::ADDRESS,

@@ -30,8 +30,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     writes("DeleteRole", &["RoleName"], delete),
 ];
 
-/// "IAM and STS quotas": 1,000 roles in an account, names of 64 characters.
-const MAX_ROLES: usize = 1000;
+/// "IAM and STS quotas".
 const MAX_NAME: usize = 64;
 const MAX_PATH: usize = 512;
 const MAX_DESCRIPTION: usize = 1000;
@@ -113,8 +112,8 @@ fn create(call: &mut Call<'_>) -> Answer {
     if call.region.roles.linked(&format!("name/{}", name.to_ascii_lowercase())).next().is_some() {
         return Err(already_exists(format!("Role with name {name} already exists.")));
     }
-    if call.region.roles.len() >= MAX_ROLES {
-        return Err(limit_exceeded(format!("Cannot exceed quota for RolesPerAccount: {MAX_ROLES}")));
+    if call.region.roles.len() >= call.quotas.roles {
+        return Err(limit_exceeded(format!("Cannot exceed quota for RolesPerAccount: {}", call.quotas.roles)));
     }
     let head = call.mint.head("role", tags, call.now);
     let unique_id = unique_id(call, &head.id);

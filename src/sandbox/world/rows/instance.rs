@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Head, Row, row};
 
 /// An instance. Its network interfaces are rows of their own, which name it.
+#[expect(clippy::struct_field_names, reason = "the API calls it the instance type, and `type` is a keyword")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Instance {
     pub(crate) head: Head,

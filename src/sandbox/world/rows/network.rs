@@ -325,6 +325,7 @@ row!(NetworkInterface, "network-interface", |interface| [&interface.vpc_id, &int
     .chain(&interface.allocation_id)
     .chain(&interface.instance_id)
     .cloned()
+    .chain(interface.public_ip.map(|address| address.to_string()))
     .collect(),
     due interface.gone_at);
 
