@@ -6,11 +6,12 @@
 use jiff::Timestamp;
 
 use super::api::{Context, Effect, Known};
+use super::iam::{self, InstanceProfile};
 use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Xml};
-use super::world::Region;
 use super::world::ids::Mint;
 use super::world::rows::Tags;
+use super::world::{GLOBAL, Region};
 
 /// What an operation answers.
 pub(crate) type Answer = Result<Xml, ApiError>;
@@ -51,6 +52,8 @@ pub(crate) struct Call<'a> {
     pub(crate) params: &'a Node,
     pub(crate) now: Timestamp,
     pub(crate) quotas: &'a Quotas,
+    /// The instance profiles of the account, for calls to IAM.
+    pub(crate) profiles: Vec<InstanceProfile>,
 }
 
 impl Call<'_> {
@@ -90,8 +93,11 @@ pub(crate) fn run(operation: &'static Operation, params: &Params, context: &mut 
             format!("The parameter {unknown} is not recognized (the sandbox knows a part of {})", operation.name),
         ));
     }
-    let (region, mint) = context.world.region(context.region, context.now);
-    (operation.run)(&mut Call { region, mint, params: params.root(), now: context.now, quotas: context.quotas })
+    // What follows from all regions must be asked for before one of them is held.
+    let profiles = if context.region == GLOBAL { iam::profiles(context.world) } else { Vec::new() };
+    let (now, quotas) = (context.now, context.quotas);
+    let (region, mint) = context.world.region(context.region, now);
+    (operation.run)(&mut Call { region, mint, params: params.root(), now, quotas, profiles })
 }
 
 /// A refusal of what does not have the shape of the parameter.

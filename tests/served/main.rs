@@ -119,6 +119,19 @@ fn boto3_uses_roles_load_balancers_and_log_groups() {
 }
 
 #[test]
+fn boto3_lives_through_a_cluster() {
+    let clients = stand_in!(Clients::find());
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = applied(folder.path());
+    let before = mesh.sandbox.status().regions;
+    let served = Served::start(&mesh.sandbox);
+    let told = clients.python(&served.endpoint, include_str!("clusters.py"), &[&known(&mesh)]).unwrap();
+    assert_eq!(told.stdout().unwrap().trim(), "lived");
+    drop(served);
+    assert_eq!(mesh.sandbox.status().regions, before, "boto3 took back what it made");
+}
+
+#[test]
 fn the_aws_command_looks_around() {
     let clients = stand_in!(Clients::find());
     let folder = tempfile::tempdir().unwrap();

@@ -56,6 +56,14 @@ pub(super) fn admit_nodes(call: &mut Call<'_>, cluster: &str, role: &str) {
     }
 }
 
+/// The nodes that Auto Mode makes may join.
+pub(super) fn admit_auto_nodes(call: &mut Call<'_>, cluster: &str, role: &str) {
+    let mut entry = new(call, cluster, role, "EC2", Tags::new());
+    let policy = AccessPolicy { namespaces: None, associated_at: call.now, modified_at: call.now };
+    entry.policies.insert(format!("{POLICY_PREFIX}AmazonEKSAutoNodePolicy"), policy);
+    call.region.access_entries.insert(entry);
+}
+
 fn new(call: &mut Call<'_>, cluster: &str, principal: &str, kind: &str, tags: Tags) -> AccessEntry {
     let nodes = kind != "STANDARD";
     AccessEntry {

@@ -52,5 +52,5 @@ fn update(call: &mut Call<'_>) -> Answer {
         pod_identity::replace_of_addon(call, &old.cluster, &old.name);
         params.push(("PodIdentityAssociations".to_owned(), Value::to_string(identities.value())));
     }
-    begin(call, "AddonUpdate", params, Change::Addon(Box::new(new)), UPDATE_MS)
+    Ok(begin(call, "AddonUpdate", params, Change::Addon(Box::new(new)), UPDATE_MS))
 }

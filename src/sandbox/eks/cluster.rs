@@ -133,6 +133,9 @@ fn create(call: &mut Call<'_>) -> Answer {
     if cluster.bootstrap_admin && cluster.authentication_mode != "CONFIG_MAP" {
         access::admit_creator(call, &name);
     }
+    if let Some(role) = cluster.auto_mode.as_ref().and_then(|auto| auto.node_role_arn.as_ref()) {
+        access::admit_auto_nodes(call, &name, role);
+    }
     let document = view::cluster(call.region, call.mint, &cluster, call.now);
     call.region.clusters.insert(cluster);
     call.remember("cluster", &name);

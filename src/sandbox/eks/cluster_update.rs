@@ -69,7 +69,7 @@ fn config(call: &mut Call<'_>) -> Answer {
     if new.logging != old.logging {
         traces::log_group(call, &new);
     }
-    begin(call, kind, params, Change::Cluster(Box::new(new)), CONFIG_MS)
+    Ok(begin(call, kind, params, Change::Cluster(Box::new(new)), CONFIG_MS))
 }
 
 /// Endpoint access, subnets and security groups: three kinds of change, though all in one member.
@@ -249,5 +249,5 @@ fn version(call: &mut Call<'_>) -> Answer {
     }
     changeable(call, "VersionUpdate")?;
     let params = vec![("Version".to_owned(), asked.clone()), ("PlatformVersion".to_owned(), "eks.9".to_owned())];
-    begin(call, "VersionUpdate", params, Change::Cluster(Box::new(Cluster { version: asked, ..old })), VERSION_MS)
+    Ok(begin(call, "VersionUpdate", params, Change::Cluster(Box::new(Cluster { version: asked, ..old })), VERSION_MS))
 }

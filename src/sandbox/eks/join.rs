@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::catalogue;
 use crate::sandbox::iam;
 use crate::sandbox::world::Region;
-use crate::sandbox::world::rows::{Cluster, Issue, Nodegroup, Role, RouteTable, RouteTarget, Subnet};
+use crate::sandbox::world::rows::{Cluster, Ipv6Block, Issue, Nodegroup, Role, RouteTable, RouteTarget, Subnet};
 
 /// What the CNI asks EC2 for before it gives pods addresses. Since 1.22.1 it looks at subnets and security groups as it
 /// starts, in both families (VPC CNI, docs/iam-policy.md).
@@ -57,7 +57,7 @@ pub(super) fn obstacle(region: &Region, global: &Region, group: &Nodegroup, now:
     if cluster.ipv6 {
         let without: Vec<String> = subnets
             .iter()
-            .filter(|subnet| !subnet.assign_ipv6 || !subnet.ipv6.iter().any(|block| block.is_held()))
+            .filter(|subnet| !subnet.assign_ipv6 || !subnet.ipv6.iter().any(Ipv6Block::is_held))
             .map(|subnet| subnet.head.id.clone())
             .collect();
         if !without.is_empty() {

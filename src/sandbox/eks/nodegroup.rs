@@ -120,7 +120,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         outcome: Outcome::Creating { blocked: false },
         deletion: None,
     };
-    traces::instances(call, &cluster, &mut group);
+    traces::instances(call.region, call.mint, call.now, &cluster, &mut group);
     access::admit_nodes(call, cluster.name(), &group.role_arn);
     let document = view::nodegroup(call.region, call.mint, &group, call.now);
     call.region.nodegroups.insert(group);

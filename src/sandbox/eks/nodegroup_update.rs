@@ -65,7 +65,7 @@ fn config(call: &mut Call<'_>) -> Answer {
             .with("nodegroupName", old.name));
     }
     new.modified_at = call.now;
-    begin(call, "ConfigUpdate", params, Change::Nodegroup(Box::new(new)), CONFIG_MS)
+    Ok(begin(call, "ConfigUpdate", params, Change::Nodegroup(Box::new(new)), CONFIG_MS))
 }
 
 /// The taints after some were removed and others added; key and effect say which one it is.
@@ -102,5 +102,5 @@ fn version(call: &mut Call<'_>) -> Answer {
     }
     let params = vec![("Version".to_owned(), asked.clone()), ("ReleaseVersion".to_owned(), release.clone())];
     let new = Nodegroup { version: asked, release, modified_at: call.now, ..old };
-    begin(call, "VersionUpdate", params, Change::Nodegroup(Box::new(new)), VERSION_MS)
+    Ok(begin(call, "VersionUpdate", params, Change::Nodegroup(Box::new(new)), VERSION_MS))
 }

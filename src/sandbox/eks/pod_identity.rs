@@ -94,19 +94,16 @@ pub(super) fn replace_of_addon(call: &mut Call<'_>, cluster: &str, addon: &str) 
     }
     for one in &given {
         let (Some(account), Some(role)) = (one.text("serviceAccount"), one.text("roleArn")) else { continue };
-        match old.iter().find(|old| old.service_account == account) {
-            Some(old) => {
-                let now = call.now;
-                call.region.pod_identities.edit(&old.head.id, |identity| {
-                    role.clone_into(&mut identity.role_arn);
-                    identity.modified_at = now;
-                });
-            }
-            None => {
-                let mut identity = new(call, cluster, ("kube-system", account, role), Tags::new());
-                identity.addon = Some(addon.to_owned());
-                call.region.pod_identities.insert(identity);
-            }
+        if let Some(old) = old.iter().find(|old| old.service_account == account) {
+            let now = call.now;
+            call.region.pod_identities.edit(&old.head.id, |identity| {
+                role.clone_into(&mut identity.role_arn);
+                identity.modified_at = now;
+            });
+        } else {
+            let mut identity = new(call, cluster, ("kube-system", account, role), Tags::new());
+            identity.addon = Some(addon.to_owned());
+            call.region.pod_identities.insert(identity);
         }
     }
 }

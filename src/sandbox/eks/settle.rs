@@ -21,13 +21,13 @@ pub(crate) fn settle(place: &mut Place<'_>, now: Timestamp) {
         if group.deletion.is_some() {
             remove_nodegroup(place, &group);
         } else {
-            look_at_nodes(place, group, now);
+            look_at_nodes(place, &group, now);
         }
     }
     // What something is in the way of is looked at whenever anything may have changed.
     let blocked = |group: &&Nodegroup| group.outcome == Outcome::Creating { blocked: true } && group.deletion.is_none();
     let blocked: Vec<Nodegroup> = place.region.nodegroups.iter().filter(blocked).cloned().collect();
-    for group in blocked {
+    for group in &blocked {
         look_at_nodes(place, group, now);
     }
     while let Some(id) = place.region.clusters.next_due(now) {
@@ -51,16 +51,18 @@ fn settle_update(place: &mut Place<'_>, id: &str) {
             });
         }
         Change::Nodegroup(new) => {
-            let id = new.head.id.clone();
-            region.nodegroups.edit(&id, |old| {
-                *old = Nodegroup {
-                    head: old.head.clone(),
-                    deletion: old.deletion,
-                    outcome: old.outcome.clone(),
-                    instances: old.instances.clone(),
-                    ..*new
-                };
-            });
+            let Some(old) = region.nodegroups.get(&new.head.id).cloned() else { return };
+            let mut new = Nodegroup {
+                head: old.head.clone(),
+                deletion: old.deletion,
+                outcome: old.outcome.clone(),
+                instances: old.instances.clone(),
+                ..*new
+            };
+            if let Some(cluster) = region.clusters.get(&new.cluster).cloned() {
+                traces::rearrange(region, place.mint, update.done_at, &cluster, &old, &mut new);
+            }
+            region.nodegroups.insert(new);
         }
         Change::Addon(new) => {
             let id = new.head.id.clone();
@@ -75,14 +77,14 @@ fn settle_update(place: &mut Place<'_>, id: &str) {
 }
 
 /// A node group whose nodes should be ready by now: are they?
-fn look_at_nodes(place: &mut Place<'_>, group: Nodegroup, now: Timestamp) {
+fn look_at_nodes(place: &mut Place<'_>, group: &Nodegroup, now: Timestamp) {
     let first_look = group.outcome == Outcome::Creating { blocked: false };
-    let outcome = match join::obstacle(place.region, place.global, &group, now) {
+    let outcome = match join::obstacle(place.region, place.global, group, now) {
         None => {
             // Nodes that waited for something come up as soon as it is there.
             let since = if first_look { group.ready_at } else { now };
             if let Some(cluster) = place.region.clusters.get(&group.cluster).cloned() {
-                traces::pods(place.region, place.mint, since, &cluster, &group);
+                traces::pods(place.region, place.mint, since, &cluster, group, &group.instances);
             }
             Outcome::Active(since)
         }
@@ -137,11 +139,17 @@ fn remove_cluster(place: &mut Place<'_>, cluster: &Cluster) {
     }
     let region = &mut *place.region;
     let entries: Vec<String> = region.access_entries.linked(name).map(|entry| entry.head.id.clone()).collect();
-    entries.iter().for_each(|id| drop(region.access_entries.remove(id)));
+    for id in &entries {
+        region.access_entries.remove(id);
+    }
     let identities: Vec<String> = region.pod_identities.linked(name).map(|one| one.head.id.clone()).collect();
-    identities.iter().for_each(|id| drop(region.pod_identities.remove(id)));
+    for id in &identities {
+        region.pod_identities.remove(id);
+    }
     let updates: Vec<String> = region.updates.linked(name).map(|update| update.head.id.clone()).collect();
-    updates.iter().for_each(|id| drop(region.updates.remove(id)));
+    for id in &updates {
+        region.updates.remove(id);
+    }
     traces::take_back_cluster(region, cluster);
     region.clusters.remove(name);
     forget(place.region, &token_key("cluster", name));

@@ -6,6 +6,7 @@ use super::refusal::{invalid, not_found};
 use super::{Answer, Call, Operation, reads, view, writes};
 use crate::sandbox::protocol::{ApiError, Json};
 use crate::sandbox::world::rows::Tags;
+use crate::sandbox::world::table::Row;
 
 pub(super) const OPERATIONS: &[Operation] =
     &[reads("ListTagsForResource", list), writes("TagResource", tag), writes("UntagResource", untag)];
@@ -64,33 +65,47 @@ fn bad(arn: &str) -> ApiError {
     ApiError::new("BadRequestException", format!("Invalid ARN: {arn}"))
 }
 
-/// The tags of an object, changed or only looked at.
-fn edit<R>(call: &mut Call<'_>, change: impl FnOnce(&mut Tags) -> R) -> Result<R, ApiError> {
+/// The tags of an object.
+fn tags<'a>(call: &'a Call<'_>) -> Result<&'a Tags, ApiError> {
+    let key = resource(call)?;
+    let (kind, id) = key.split_once(':').unwrap_or_default();
+    let region = &*call.region;
+    let head = match kind {
+        "cluster" => region.clusters.get(id).map(Row::head),
+        "nodegroup" => region.nodegroups.get(id).map(Row::head),
+        "addon" => region.addons.get(id).map(Row::head),
+        "podidentityassociation" => region.pod_identities.get(id).map(Row::head),
+        _ => region.access_entries.get(id).map(Row::head),
+    };
+    head.map(|head| &head.tags).ok_or_else(|| not_found("The resource was not found"))
+}
+
+/// Changes the tags of an object.
+fn edit(call: &mut Call<'_>, change: impl FnOnce(&mut Tags)) -> Result<(), ApiError> {
     let key = resource(call)?;
     let (kind, id) = key.split_once(':').unwrap_or_default();
     let region = &mut *call.region;
-    let result = match kind {
+    let changed = match kind {
         "cluster" => region.clusters.edit(id, |row| change(&mut row.head.tags)),
         "nodegroup" => region.nodegroups.edit(id, |row| change(&mut row.head.tags)),
         "addon" => region.addons.edit(id, |row| change(&mut row.head.tags)),
         "podidentityassociation" => region.pod_identities.edit(id, |row| change(&mut row.head.tags)),
         _ => region.access_entries.edit(id, |row| change(&mut row.head.tags)),
     };
-    result.ok_or_else(|| not_found("The resource was not found"))
+    changed.ok_or_else(|| not_found("The resource was not found"))
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
-    let tags = edit(call, |tags| tags.clone())?;
-    Ok(json!({ "tags": tags }))
+    Ok(json!({ "tags": tags(call)? }))
 }
 
 fn tag(call: &mut Call<'_>) -> Answer {
-    let tags = given(call.input)?;
-    if tags.is_empty() {
+    let new = given(call.input)?;
+    if new.is_empty() {
         return Err(ApiError::new("BadRequestException", "No tags were given"));
     }
-    let mut all = edit(call, |tags| tags.clone())?;
-    all.extend(tags);
+    let mut all = tags(call)?.clone();
+    all.extend(new);
     check(&all)?;
     edit(call, |tags| *tags = all)?;
     Ok(json!({}))

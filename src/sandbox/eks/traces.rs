@@ -30,7 +30,8 @@ fn seen_at(mint: &Mint, now: Timestamp) -> Timestamp {
     if mint.realistic { now.checked_add(FIRST_SEEN_SECONDS.seconds()).unwrap_or(Timestamp::MAX) } else { now }
 }
 
-/// Makes the security group of a cluster: its members may talk to each other and to everybody.
+/// Makes the security group of a cluster: its members may talk to each other and to everybody. The cluster's own tags do
+/// not pass to it ("Organize Amazon EKS resources with tags").
 pub(super) fn security_group(call: &mut Call<'_>, cluster: &Cluster) -> String {
     let name = cluster.name();
     let visible_at = seen_at(call.mint, call.now);
@@ -49,8 +50,6 @@ pub(super) fn security_group(call: &mut Call<'_>, cluster: &Cluster) -> String {
         ("aws:eks:cluster-name".to_owned(), name.to_owned()),
         owned(name),
     ]);
-    // A custom tag of the cluster is put on its security group as well.
-    group.tags.extend(cluster.head.tags.iter().filter(|(key, _)| *key != "Name").map(|(k, v)| (k.clone(), v.clone())));
     let rule = |head: Head, egress: bool, peer: Peer| SecurityGroupRule {
         head,
         group_id: id.clone(),
@@ -86,23 +85,30 @@ pub(super) fn control_plane(call: &mut Call<'_>, cluster: &Cluster, subnets: &[S
     }
 }
 
-/// Makes the instances of a node group with their network interfaces, in its subnets in turn; fewer than are wanted when a
+/// Makes the instances that a node group lacks with their network interfaces, in its subnets in turn; fewer when a
 /// subnet has no address left.
-pub(super) fn instances(call: &mut Call<'_>, cluster: &Cluster, group: &mut Nodegroup) {
-    let subnets: Vec<Subnet> = group.subnets.iter().filter_map(|id| call.region.subnets.get(id).cloned()).collect();
-    for (_, subnet) in (0..group.scaling.desired).zip(subnets.iter().cycle()) {
-        let instance = call.mint.id("i");
-        let Some(mut interface) = interface(call.region, call.mint, call.now, subnet, cluster) else { return };
-        interface.head.visible_at = seen_at(call.mint, call.now);
+pub(super) fn instances(
+    region: &mut Region,
+    mint: &mut Mint,
+    now: Timestamp,
+    cluster: &Cluster,
+    group: &mut Nodegroup,
+) {
+    let subnets: Vec<Subnet> = group.subnets.iter().filter_map(|id| region.subnets.get(id).cloned()).collect();
+    let lacking = group.scaling.desired.saturating_sub(i64::try_from(group.instances.len()).unwrap_or(i64::MAX));
+    for (_, subnet) in (0..lacking).zip(subnets.iter().cycle()) {
+        let instance = mint.id("i");
+        let Some(mut interface) = interface(region, mint, now, subnet, cluster) else { return };
+        interface.head.visible_at = seen_at(mint, now);
         interface.head.tags = Tags::from([
             ("cluster.k8s.amazonaws.com/name".to_owned(), cluster.name().to_owned()),
             ("eks:cluster-name".to_owned(), cluster.name().to_owned()),
             ("eks:nodegroup-name".to_owned(), group.name.clone()),
             ("node.k8s.amazonaws.com/instance_id".to_owned(), instance.clone()),
         ]);
-        interface.attachment_id = Some(call.mint.id("eni-attach"));
+        interface.attachment_id = Some(mint.id("eni-attach"));
         if subnet.assign_ipv6 {
-            interface.ipv6.extend(ipv6_address(call.mint, subnet, &interface.head.id));
+            interface.ipv6.extend(ipv6_address(mint, subnet, &interface.head.id));
         }
         interface.instance_id = Some(instance.clone());
         let mut tags = interface.head.tags.clone();
@@ -111,25 +117,44 @@ pub(super) fn instances(call: &mut Call<'_>, cluster: &Cluster, group: &mut Node
             ("Name".to_owned(), format!("{}-{}-Node", cluster.name(), group.name)),
             ("aws:autoscaling:groupName".to_owned(), format!("eks-{}-{}", group.name, group.unique)),
         ]);
-        call.region.instances.insert(Instance {
+        region.instances.insert(Instance {
             head: Head { id: instance.clone(), tags, ..interface.head.clone() },
             vpc_id: interface.vpc_id.clone(),
             subnet_id: interface.subnet_id.clone(),
             zone: interface.zone.clone(),
             instance_type: group.instance_types.first().cloned().unwrap_or_default(),
-            image_id: format!("ami-0{:016x}", call.mint.number(&["ami", &group.ami_type, &group.release])),
+            image_id: format!("ami-0{:016x}", mint.number(&["ami", &group.ami_type, &group.release])),
             private_ip: interface.private_ip,
             ipv6: interface.ipv6.clone(),
             groups: interface.groups.clone(),
-            profile_arn: Some(format!("arn:aws:iam::{}:instance-profile/eks-{}", call.mint.account, group.unique)),
+            profile_arn: Some(format!("arn:aws:iam::{}:instance-profile/eks-{}", mint.account, group.unique)),
             spot: group.capacity_type == "SPOT",
             running_at: interface.head.visible_at,
             termination: None,
             released: false,
         });
-        call.region.interfaces.insert(interface);
+        region.interfaces.insert(interface);
         group.instances.push(instance);
     }
+}
+
+/// What a change of a node group does to its instances: another version replaces them all, another size adds or ends some.
+pub(super) fn rearrange(
+    region: &mut Region,
+    mint: &mut Mint,
+    now: Timestamp,
+    cluster: &Cluster,
+    old: &Nodegroup,
+    new: &mut Nodegroup,
+) {
+    let keep = if old.release == new.release { usize::try_from(new.scaling.desired).unwrap_or_default() } else { 0 };
+    let kept = keep.min(new.instances.len());
+    for id in new.instances.split_off(kept) {
+        region.instances.edit(&id, |instance| instance.termination = Some((now, now)));
+    }
+    instances(region, mint, now, cluster, new);
+    pods(region, mint, now, cluster, new, new.instances.get(kept..).unwrap_or_default());
+    region.settle(now);
 }
 
 /// Ends the instances of a node group. One interface of the CNI is not ended with them: its instance is gone before the CNI
@@ -143,10 +168,17 @@ pub(super) fn terminate(region: &mut Region, group: &Nodegroup, now: Timestamp, 
     }
 }
 
-/// Makes the network interfaces that the CNI attaches to the nodes of a group for their pods.
-pub(super) fn pods(region: &mut Region, mint: &mut Mint, now: Timestamp, cluster: &Cluster, group: &Nodegroup) {
+/// Makes the network interfaces that the CNI attaches to nodes of a group for their pods.
+pub(super) fn pods(
+    region: &mut Region,
+    mint: &mut Mint,
+    now: Timestamp,
+    cluster: &Cluster,
+    group: &Nodegroup,
+    instances: &[String],
+) {
     let subnets: Vec<Subnet> = group.subnets.iter().filter_map(|id| region.subnets.get(id).cloned()).collect();
-    for (instance, subnet) in group.instances.iter().zip(subnets.iter().cycle()) {
+    for (instance, subnet) in instances.iter().zip(subnets.iter().cycle()) {
         let Some(mut interface) = interface(region, mint, now, subnet, cluster) else { continue };
         interface.description = format!("aws-K8S-{instance}");
         interface.head.tags = Tags::from([

@@ -26,7 +26,7 @@ pub(super) fn begin(
     params: Vec<(String, String)>,
     change: Change,
     span: (u64, u64),
-) -> Answer {
+) -> Value {
     let (cluster, nodegroup, addon, key) = match &change {
         Change::Cluster(new) => (new.head.id.clone(), None, None, new.head.id.clone()),
         Change::Nodegroup(new) => (new.cluster.clone(), Some(new.name.clone()), None, new.head.id.clone()),
@@ -47,7 +47,7 @@ pub(super) fn begin(
     let document = json!({ "update": view::update(&update, call.now) });
     call.region.updates.insert(update);
     call.remember("update", &id);
-    Ok(document)
+    document
 }
 
 fn describe(call: &mut Call<'_>) -> Answer {

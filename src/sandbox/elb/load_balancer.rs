@@ -78,6 +78,12 @@ impl Wanted {
         let mut ids = call.params.texts("Subnets.member");
         for mapping in call.params.list("SubnetMappings.member") {
             ids.push(required(mapping, "SubnetId")?);
+            let own = ["AllocationId", "PrivateIPv4Address", "IPv6Address", "SourceNatIpv6Prefix"];
+            if let Some(own) = own.iter().find(|own| mapping.text(own).is_some()) {
+                return Err(validation(format!(
+                    "The sandbox gives load balancers addresses of its own: leave {own} out"
+                )));
+            }
         }
         let groups: Vec<String> = call.params.texts("SecurityGroups.member").into_iter().map(str::to_owned).collect();
         let subnets = ids

@@ -1,10 +1,11 @@
 //! IAM: roles, their policies, and OpenID Connect providers. The protocol is awsQuery; the service is global.
 //!
 //! Entry points: [`API`] for calls, [`role_for_service`] and [`allows`] for the services that use roles. IAM shows a
-//! change within about a second, other services see it after some more (propagation). Users, groups, customer managed
-//! policies and instance profiles are not simulated; of AWS's managed policies there are those that clusters use.
+//! change within about a second, other services see it after some more (propagation). Users, groups and customer
+//! managed policies are not simulated; of AWS's managed policies there are those that clusters use.
 
 mod document;
+mod instance_profile;
 mod managed;
 mod oidc_provider;
 mod role;
@@ -12,6 +13,7 @@ mod role_policy;
 mod role_tag;
 mod trusted;
 
+pub(crate) use self::instance_profile::{InstanceProfile, profiles};
 pub(crate) use self::trusted::{Unseen, allows, role_for_service};
 use super::api::{Api, Run};
 use super::protocol::{ApiError, Wire};
@@ -34,6 +36,7 @@ const PROPAGATION_MS: (u64, u64) = (6_000, 12_000);
 /// The operation with this name, or IAM's own refusal.
 fn find(name: &str) -> Result<&'static Operation, ApiError> {
     const FAMILIES: &[&[Operation]] = &[
+        instance_profile::OPERATIONS,
         managed::OPERATIONS,
         oidc_provider::OPERATIONS,
         role::OPERATIONS,

@@ -250,6 +250,9 @@ fn delete(call: &mut Call<'_>) -> Answer {
     let role = find(call)?;
     let id = role.head.id.clone();
     let conflict = |message: &str| ApiError::new("DeleteConflict", message).with_status(409);
+    if call.profiles.iter().any(|profile| profile.role_arn == role.arn) {
+        return Err(conflict("Cannot delete entity, must remove roles from instance profile first."));
+    }
     if role.managed().next().is_some() {
         return Err(conflict("Cannot delete entity, must detach all policies first."));
     }

@@ -78,3 +78,31 @@ async fn nodes_are_instances_with_interfaces() {
     let tags = [("resource-type", "instance"), ("key", "eks:nodegroup-name")];
     assert_eq!(client.describe_tags().set_filters(Some(filters(&tags))).send().await.unwrap().tags().len(), 2);
 }
+
+#[tokio::test]
+async fn a_role_is_kept_by_the_instance_profile_of_its_nodes() {
+    let sandbox = instant();
+    cluster(&sandbox).await;
+    let config = sandbox.sdk_config().into_builder().region(aws_config::Region::from_static("us-west-2")).build();
+    let (iam, eks) = (aws_sdk_iam::Client::new(&config), aws_sdk_eks::Client::new(&config));
+    let profiles = || iam.list_instance_profiles_for_role().role_name("ec2").send();
+    let profile = profiles().await.unwrap().instance_profiles.remove(0);
+    assert_eq!(profile.roles()[0].role_name(), "ec2");
+    let arn = profile.arn();
+    let found = ec2(&sandbox, "us-west-2").describe_instances().send().await.unwrap().reservations.unwrap();
+    let of_node = found[0].instances()[0].iam_instance_profile().and_then(|profile| profile.arn());
+    assert_eq!(of_node, Some(arn));
+    let by_name =
+        iam.get_instance_profile().instance_profile_name(profile.instance_profile_name()).send().await.unwrap();
+    assert_eq!(by_name.instance_profile().unwrap().arn(), arn);
+    for policy in iam.list_attached_role_policies().role_name("ec2").send().await.unwrap().attached_policies() {
+        iam.detach_role_policy().role_name("ec2").policy_arn(policy.policy_arn().unwrap()).send().await.unwrap();
+    }
+    let delete = || iam.delete_role().role_name("ec2").send();
+    let refused = delete().await.unwrap_err();
+    assert_eq!(refused.code(), Some("DeleteConflict"));
+    assert_eq!(refused.message(), Some("Cannot delete entity, must remove roles from instance profile first."));
+    eks.delete_nodegroup().cluster_name("c1").nodegroup_name("nodes").send().await.unwrap();
+    assert!(profiles().await.unwrap().instance_profiles().is_empty());
+    delete().await.unwrap();
+}

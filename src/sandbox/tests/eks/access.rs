@@ -86,7 +86,7 @@ async fn a_world_with_clusters_outlives_its_process() {
         .drive(async {
             let state = async || eks.describe_cluster().name("c1").send().await.unwrap().cluster.unwrap();
             assert_eq!(state().await.status(), Some(&ClusterStatus::Updating), "the update goes on");
-            sandbox.clock().sleep(Duration::from_secs(600)).await;
+            sandbox.clock().sleep(Duration::from_mins(10)).await;
             let cluster = state().await;
             assert_eq!((cluster.status(), cluster.deletion_protection()), (Some(&ClusterStatus::Active), Some(true)));
         })

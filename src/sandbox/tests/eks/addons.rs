@@ -94,7 +94,7 @@ async fn each_kubernetes_version_has_one_default_of_each_add_on() {
         let addons = found.addons();
         assert_eq!(addons.len(), 4);
         for addon in addons {
-            let all = addon.addon_versions().iter().flat_map(|one| one.compatibilities());
+            let all = addon.addon_versions().iter().flat_map(aws_sdk_eks::types::AddonVersionInfo::compatibilities);
             assert!(all.clone().all(|one| one.cluster_version() == Some(kubernetes)));
             assert_eq!(all.filter(|one| one.default_version()).count(), 1, "{:?} {kubernetes}", addon.addon_name());
         }

@@ -1,6 +1,5 @@
 //! Clusters from their creation to what is left of them.
 
-use aws_sdk_eks::types::error::ResourceInUseException;
 use aws_sdk_eks::types::{
     BlockStorage, ComputeConfigRequest, ElasticLoadBalancing, LogSetup, LogType, Logging, StorageConfigRequest,
 };
@@ -24,9 +23,10 @@ async fn a_cluster_takes_minutes_and_has_what_the_documentation_says() {
             let other = base.create("c1", IpFamily::Ipv4).client_request_token(token).send().await;
             assert_eq!(code(other), "InvalidParameterException");
             let taken = base.create("c1", IpFamily::Ipv4).send().await.unwrap_err();
-            let taken: &ResourceInUseException = match taken.as_service_error().unwrap() {
-                aws_sdk_eks::operation::create_cluster::CreateClusterError::ResourceInUseException(error) => error,
-                other => panic!("{other}"),
+            let aws_sdk_eks::operation::create_cluster::CreateClusterError::ResourceInUseException(taken) =
+                taken.as_service_error().unwrap()
+            else {
+                panic!("{taken:?}")
             };
             assert_eq!(taken.cluster_name(), Some("c1"));
             assert_eq!(taken.message(), Some("Cluster already exists with name: c1"));
@@ -191,6 +191,8 @@ async fn auto_mode_has_no_node_groups_and_needs_its_policies() {
         base.iam.attach_role_policy().role_name("control-plane").policy_arn(arn).send().await.unwrap();
     }
     create().await.unwrap();
+    let admitted = base.eks.list_access_entries().cluster_name("auto").send().await.unwrap();
+    assert!(admitted.access_entries().contains(&base.node));
     let found = base.eks.describe_cluster().name("auto").send().await.unwrap().cluster.unwrap();
     assert_eq!(found.compute_config().unwrap().node_pools(), ["general-purpose"]);
     assert_eq!(found.storage_config().unwrap().block_storage().unwrap().enabled(), Some(true));

@@ -160,6 +160,18 @@ async fn node_groups_are_changed_in_place() {
     assert_eq!(labels, ["b", "c"]);
     let scaling = group.scaling_config().unwrap();
     assert_eq!((scaling.min_size(), scaling.max_size(), scaling.desired_size()), (Some(1), Some(9), Some(2)));
+    let nodes = async || {
+        let tagged = filter("tag:node.k8s.amazonaws.com/instance_id", "i-*");
+        let found = base.ec2.describe_network_interfaces().filters(tagged).send().await.unwrap();
+        let own = found.network_interfaces().iter().filter(|one| one.description() == Some(""));
+        own.map(|one| one.network_interface_id().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = nodes().await;
+    assert_eq!(before.len(), 2);
+    let grown = NodegroupScalingConfig::builder().desired_size(3).build();
+    config().scaling_config(grown).send().await.unwrap();
+    let after = nodes().await;
+    assert!(after.len() == 3 && after.is_superset(&before));
     let wrong = NodegroupScalingConfig::builder().min_size(5).max_size(4).build();
     assert_eq!(code(config().scaling_config(wrong).send().await), "InvalidParameterException");
 
@@ -170,6 +182,8 @@ async fn node_groups_are_changed_in_place() {
     let group = base.nodegroup("c1").await;
     assert_eq!(group.version(), Some("1.35"));
     assert!(group.release_version().unwrap().starts_with("1.35."));
+    let replaced = nodes().await;
+    assert!(replaced.len() == 3 && replaced.is_disjoint(&after), "every node is another");
 
     let refused = async |call: CreateNodegroupFluentBuilder| {
         let error = call.nodegroup_name("other").send().await.unwrap_err();

@@ -45,7 +45,7 @@ async fn changes_take_minutes_and_exclude_each_other() {
             let found = base.eks.describe_cluster().name("c1").send().await.unwrap().cluster.unwrap();
             assert_eq!(found.status(), Some(&ClusterStatus::Active));
             assert_eq!(found.resources_vpc_config().unwrap().public_access_cidrs(), ["198.51.100.7/32"]);
-            assert_eq!(found.resources_vpc_config().unwrap().endpoint_private_access(), true);
+            assert!(found.resources_vpc_config().unwrap().endpoint_private_access());
             let unchanged = update().send().await.unwrap_err();
             assert!(unchanged.message().unwrap().contains("already at the desired configuration"), "{unchanged:?}");
 
