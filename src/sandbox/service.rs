@@ -144,7 +144,10 @@ impl Service {
             let key = (call.region.as_str(), call.api.name, operation.name);
             state.buckets.take(limits, key, writes, now).map_err(|_| call.api.wire.throttled())?;
         }
+        let made = state.world.mint.counter;
         settle(&mut state.world, now);
+        // What time made has an id from now on, which somebody who only looks may see.
+        let settled = state.world.mint.counter != made;
         let quotas = &self.options.quotas;
         let mut context = Context { world: &mut state.world, region: &call.region, now, quotas };
         if let Verdict::Meddle(change) = verdict {
@@ -153,7 +156,7 @@ impl Service {
         context.world.mint.never_ready = *verdict == Verdict::NeverReady;
         let result = call.api.run(operation.name, input, &mut context);
         state.world.mint.never_ready = false;
-        let writes = (writes && result.is_ok()) || matches!(verdict, Verdict::Meddle(_));
+        let writes = (writes && result.is_ok()) || settled || matches!(verdict, Verdict::Meddle(_));
         if let Err(error) = state.persist(writes, now) {
             let why = format!("the sandbox cannot keep its world: {error}");
             state.failed = Some(why.clone());
