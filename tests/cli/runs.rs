@@ -38,6 +38,33 @@ fn from_nothing_to_applied_to_nothing() {
 }
 
 #[test]
+fn what_a_destroy_leaves_is_listed_with_its_cost_and_is_a_failure() {
+    let place = Place::new("leftover");
+    place.sandbox("apply small.toml --yes").succeeded();
+    // While it is being destroyed, somebody makes an address in the mesh's name.
+    place.write(
+        "faults.toml",
+        "[[rules]]\noperation = \"DeleteVpc\"\nfault = \"modify\"\n[rules.call]\nAction = \"AllocateAddress\"\n\
+         \"TagSpecification.1.ResourceType\" = \"elastic-ip\"\n\
+         \"TagSpecification.1.Tag.1.Key\" = \"meshplan:mesh\"\n\
+         \"TagSpecification.1.Tag.1.Value\" = \"small\"\n",
+    );
+    let destroyed = place.sandbox("destroy --yes --sandbox-faults faults.toml").refused();
+    assert!(destroyed.stdout.contains("Destroy: 12 deleted, 0 failed\n"), "{}", destroyed.all());
+    let costs = "in us-west-2: a public IPv4 address is billed by the hour, in use or not\n";
+    assert!(destroyed.stdout.contains("Left: 1 object\n  Elastic IP address eipalloc-"), "{}", destroyed.all());
+    assert!(destroyed.stdout.ends_with(costs), "{}", destroyed.all());
+
+    // State knows nothing of it, and the next destroy finds it all the same.
+    let again = place.sandbox("destroy --yes --json").refused();
+    let last: serde_json::Value = serde_json::from_str(again.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "audit-finished", "{}", again.all());
+    assert_eq!(last["left"][0]["what"], "Elastic IP address");
+    assert_eq!(last["left"][0]["ours"], true);
+    assert_eq!(last["unseen"], serde_json::json!([]));
+}
+
+#[test]
 fn an_update_touches_only_what_changed() {
     let place = Place::new("update");
     place.sandbox("apply small.toml --yes").succeeded();

@@ -9,6 +9,7 @@ mod ministack;
 mod identity;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
+mod sweeps;
 mod walk;
 
 use std::path::Path;
@@ -73,6 +74,14 @@ fn identities_on_the_sandbox() {
         identity::rules(&cloud, sandbox.clock(), true).await;
     };
     run(sandbox.drive(walk));
+}
+
+#[test]
+fn sweeps_on_the_sandbox() {
+    let options = Options { persist: false, speed: Speed::Unlimited, ..Options::default() };
+    let sandbox = Sandbox::open(Path::new("unused"), options).unwrap();
+    let cloud = Cloud::new(sandbox.sdk_config());
+    run(sandbox.drive(sweeps::sweeps(&cloud, sandbox.clock())));
 }
 
 #[test]

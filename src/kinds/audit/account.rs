@@ -10,7 +10,7 @@ use super::{Finds, Look};
 /// The most that one page of IAM's lists holds.
 const PAGE: i32 = 1000;
 
-/// How much of the mesh's id a role's name is taken to begin with. A list of roles has no tags, and an account may have
+/// How much of `MESH-` a role's name is taken to begin with. A list of roles has no tags, and an account may have
 /// thousands: only those that might be the mesh's are asked for theirs. Names that were too long keep their beginning.
 const BEGINNING: usize = 24;
 
@@ -28,7 +28,7 @@ fn left(look: &Look<'_>, what: &str, id: &str) -> Leftover {
 }
 
 async fn roles(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
-    let beginning: String = look.mesh.chars().take(BEGINNING).collect();
+    let beginning: String = format!("{}-", look.mesh).chars().take(BEGINNING).collect();
     let mut pages = look.services.iam.list_roles().max_items(PAGE).into_paginator().send();
     let mut names = Vec::new();
     while let Some(page) = pages.next().await {

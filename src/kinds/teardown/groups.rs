@@ -97,13 +97,11 @@ async fn held(services: &Services, group: &SecurityGroup, refusal: ProviderError
     Ok(Deletion::Later(format!("{} is held by {what}", named(group))))
 }
 
-/// Whether an interface's owner removes it in its own time: a load balancer that was deleted, a control plane, or an
-/// instance that is being terminated. One that an instance holds for good is told by the wait's end.
+/// Whether whoever made an interface removes it in its own time: a load balancer that was deleted, a control plane, the
+/// plug-in of a node that is being terminated. Where it does not, the wait's end tells.
 fn goes_by_itself(interface: &NetworkInterface) -> bool {
-    let is_available = interface.status().is_some_and(|status| status.as_str() == "available");
     let description = interface.description().unwrap_or_default();
     interface.requester_managed() == Some(true)
-        || is_available
         || ["ELB ", "Amazon EKS ", "aws-K8S-"].iter().any(|start| description.starts_with(start))
 }
 

@@ -169,7 +169,10 @@ fn rewritten(value: &serde_json::Value, key: &str) -> serde_json::Value {
             let inner = rewritten(value, "");
             serde_json::json!([inner])
         }
-        other => other.clone(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => value.clone(),
     }
 }
 
