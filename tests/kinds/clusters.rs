@@ -163,13 +163,20 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
             changes.extend([(admin, value(&viewer)), (pods, value(&other))]);
         }
     }
-    Walk::of(cloud, clock, declarations).changing(changes).there_and_back().await;
+    let forgotten: &[&str] = match parts {
+        Parts::Nodes => &["eks.nodegroup"],
+        Parts::Guests => &["eks.cluster", "eks.addon", "eks.access_entry", "eks.pod_identity_association"],
+    };
+    Walk::of(cloud, clock, declarations).changing(changes).forgetting_tags_of(forgotten).there_and_back().await;
 }
 
 /// The cluster as a stand-in answers it: neither keeps all that it is asked for.
 fn answered(parts: Parts) -> cluster::Spec {
-    let forgetful =
-        cluster::Spec { authentication_mode: "CONFIG_MAP".to_owned(), support_type: "EXTENDED".to_owned(), ..control_plane() };
+    let forgetful = cluster::Spec {
+        authentication_mode: "CONFIG_MAP".to_owned(),
+        support_type: "EXTENDED".to_owned(),
+        ..control_plane()
+    };
     match parts {
         Parts::Nodes => forgetful,
         Parts::Guests => cluster::Spec { authentication_mode: "API".to_owned(), ..forgetful },
