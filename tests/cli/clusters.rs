@@ -1,5 +1,9 @@
 //! What other programs reach clusters with: the kubeconfig, and the plugin that it names.
 
+use jiff::Timestamp;
+use meshplan::model::{Address, Digest, Document, Target};
+use meshplan::resource::RemoteId;
+use meshplan::state::{Entry, IntendedRecord, Opening, Store};
 use serde_json::{Value, json};
 
 use crate::support::Place;
@@ -9,19 +13,26 @@ use crate::support::Place;
 fn with_cluster(test: &str) -> Place {
     let place = Place::new(test);
     place.sandbox("apply small.toml --yes").succeeded();
-    let mut state: Value = serde_json::from_str(&place.read("state/small.json")).unwrap();
-    let records = state["records"].as_object_mut().unwrap();
-    let mut record = records["aws.vpc/network1"].clone();
-    record["id"] = json!("cluster-1");
-    record["spec"] = json!({ "name": "cluster-1" });
-    record["depends_on"] = json!([]);
-    record["outputs"] = json!({
-        "name": "small-cluster-1", "arn": "arn:aws:eks:us-west-2:123456789012:cluster/small-cluster-1",
-        "endpoint": "https://0123.gr7.us-west-2.eks.amazonaws.com", "certificate_authority": "Y2E=",
-        "cluster_security_group_id": "sg-1", "oidc_issuer": "https://oidc.test", "service_cidr": "172.20.0.0/16"
-    });
-    records.insert("eks.cluster/cluster-1".to_owned(), record);
-    place.write("state/small.json", &serde_json::to_string_pretty(&state).unwrap());
+    let target = Target::aws("us-west-2");
+    let text = |json: &str| serde_json::from_str::<Document>(json).unwrap();
+    let record = IntendedRecord {
+        schema_version: 1,
+        target,
+        spec: text(r#"{"name": "small-cluster-1"}"#),
+        declared: Digest::of("a test"),
+        depends_on: Vec::new(),
+        protected: true,
+        deposes: false,
+    };
+    let outputs = text(
+        r#"{"name": "small-cluster-1", "endpoint": "https://0123.gr7.us-west-2.eks.amazonaws.com",
+            "certificate_authority": "Y2E="}"#,
+    );
+    let opening = Opening::new("a test".to_owned(), Timestamp::UNIX_EPOCH);
+    let mut store = Store::open(&place.path("state"), "small", opening).unwrap();
+    let address = Address::new("eks.cluster", &["cluster-1"]);
+    store.append(&[Entry::Adopted { address, id: RemoteId::new("small-cluster-1"), record, outputs }]).unwrap();
+    store.save().unwrap();
     place
 }
 

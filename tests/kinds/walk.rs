@@ -292,7 +292,8 @@ impl<'a> Walk<'a> {
         self.settle_from(made.kind, &made.declaration.target, &made.id, to, Some(from)).await;
     }
 
-    async fn unmake(&self, made: &Made) {
+    /// Deletes what was made.
+    pub(crate) async fn unmake(&self, made: &Made) {
         self.remove(made.kind, &made.declaration.target, &made.id).await;
     }
 

@@ -9,7 +9,7 @@ use meshplan::kinds::iam::policies::{self, Partition};
 use meshplan::kinds::iam::role;
 use meshplan::kinds::registry;
 use meshplan::model::{Address, AttrPath, Clock, Document, Input, Reference, Target, Value};
-use meshplan::resource::{Cloud, Status};
+use meshplan::resource::{Cloud, Deletion, RemoteId, Status};
 use meshplan::sandbox::{Options, Sandbox, Speed};
 use meshplan::topology::parse;
 use serde::Serialize;
@@ -231,7 +231,8 @@ fn a_whole_cluster_on_the_sandbox() {
 
     let declared: std::collections::BTreeSet<&str> =
         whole.declarations.iter().map(|declaration| declaration.address.kind()).collect();
-    let all = registry().kinds().map(|kind| kind.name()).filter(|name| name.starts_with("eks."));
+    let registry = registry();
+    let all = registry.kinds().map(|kind| kind.name()).filter(|name| name.starts_with("eks."));
     let left_out: Vec<&str> = all.filter(|name| !declared.contains(name)).collect();
     assert_eq!(left_out, ["eks.existing_cluster"], "it is looked at below");
 
@@ -239,7 +240,23 @@ fn a_whole_cluster_on_the_sandbox() {
     run(sandbox.drive(walk.there_and_back_by(async |made| {
         change(&walk, &whole, made).await;
         look_as_a_stranger(&cloud, made).await;
+        // Nodes leave interfaces behind, which hold the subnets.
+        walk.unmake(&made[&at("eks.nodegroup", "nodes")]).await;
+        sweep(&walk, &cloud, sandbox.clock(), made).await;
     })));
+}
+
+async fn sweep(walk: &Walk<'_>, cloud: &Cloud, clock: &dyn Clock, made: &BTreeMap<Address, Made>) {
+    let kind = registry().kind("teardown.interfaces").unwrap();
+    let vpc = made.iter().find(|(address, _)| address.kind() == "aws.vpc").unwrap().1.outputs.get("vpc_id");
+    let id = RemoteId::new(format!("walk|{}", vpc.and_then(Value::as_str).unwrap()));
+    loop {
+        match walk.patiently(|| kind.delete(cloud, &Target::aws(REGION), &id)).await {
+            Deletion::Accepted => return,
+            Deletion::Again => {}
+            Deletion::Later(_) => clock.sleep(kind.wait().interval).await,
+        }
+    }
 }
 
 /// Every change in place: one after the other, and the way up in the order of an upgrade.
