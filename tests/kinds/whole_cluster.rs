@@ -250,8 +250,9 @@ async fn sweep(walk: &Walk<'_>, cloud: &Cloud, clock: &dyn Clock, made: &BTreeMa
     let kind = registry().kind("teardown.interfaces").unwrap();
     let vpc = made.iter().find(|(address, _)| address.kind() == "aws.vpc").unwrap().1.outputs.get("vpc_id");
     let id = RemoteId::new(format!("walk|{}", vpc.and_then(Value::as_str).unwrap()));
+    let target = Target::aws(REGION);
     loop {
-        match walk.patiently(|| kind.delete(cloud, &Target::aws(REGION), &id)).await {
+        match walk.patiently(|| kind.delete(cloud, &target, &id)).await {
             Deletion::Accepted => return,
             Deletion::Again => {}
             Deletion::Later(_) => clock.sleep(kind.wait().interval).await,
