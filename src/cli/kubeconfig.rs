@@ -157,9 +157,9 @@ fn merged(there: Option<Value>, entries: &[Entry]) -> anyhow::Result<Value> {
                 entry.name
             );
         }
-        put(&mut kubeconfig, "clusters", &entry.name, "cluster", entry.cluster())?;
-        put(&mut kubeconfig, "contexts", &entry.name, "context", entry.context())?;
-        put(&mut kubeconfig, "users", &entry.name, "user", entry.user())?;
+        put(&mut kubeconfig, "clusters", &entry.name, "cluster", &entry.cluster())?;
+        put(&mut kubeconfig, "contexts", &entry.name, "context", &entry.context())?;
+        put(&mut kubeconfig, "users", &entry.name, "user", &entry.user())?;
     }
     // Whoever has chosen a context keeps it.
     let chosen = kubeconfig.get("current-context").and_then(Value::as_str).is_some_and(|context| !context.is_empty());
@@ -206,7 +206,7 @@ fn find<'a>(kubeconfig: &'a Map<String, Value>, list: &str, name: &str) -> Optio
 }
 
 /// Puts an entry into a list: in its place, if it has one.
-fn put(kubeconfig: &mut Map<String, Value>, list: &str, name: &str, field: &str, value: Value) -> anyhow::Result<()> {
+fn put(kubeconfig: &mut Map<String, Value>, list: &str, name: &str, field: &str, value: &Value) -> anyhow::Result<()> {
     let entries = kubeconfig.entry(list).or_insert(Value::Null);
     if entries.is_null() {
         *entries = json!([]);

@@ -27,7 +27,7 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::vpc::Vpc,
     &eks::access_entry::AccessEntry,
     &eks::addon::Addon,
-    &eks::cluster::Cluster,
+    &eks::cluster::ControlPlane,
     &eks::existing_cluster::ExistingCluster,
     &eks::nodegroup::Nodegroup,
     &eks::pod_identity_association::PodIdentityAssociation,

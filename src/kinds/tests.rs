@@ -92,7 +92,7 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::vpc::Vpc, &mut seen);
     holds_for(&eks::access_entry::AccessEntry, &mut seen);
     holds_for(&eks::addon::Addon, &mut seen);
-    holds_for(&eks::cluster::Cluster, &mut seen);
+    holds_for(&eks::cluster::ControlPlane, &mut seen);
     holds_for(&eks::existing_cluster::ExistingCluster, &mut seen);
     holds_for(&eks::nodegroup::Nodegroup, &mut seen);
     holds_for(&eks::pod_identity_association::PodIdentityAssociation, &mut seen);

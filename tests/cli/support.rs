@@ -48,6 +48,10 @@ impl Place {
         std::fs::read_to_string(self.0.join(name)).unwrap()
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     pub(crate) fn exists(&self, name: &str) -> bool {
         self.0.join(name).exists()
     }

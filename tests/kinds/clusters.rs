@@ -148,7 +148,6 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
             declarations.push(declaration(cni.clone(), &plug_in(), &[&there]));
             declarations.push(declaration(admin.clone(), &administrator(), &[&there]));
             declarations.push(declaration(pods.clone(), &controller(), &[&there]));
-            let newer = addon::Spec { version: "v1.21.0-eksbuild.1".to_owned(), ..plug_in() };
             let plain = addon::Spec { configuration: Value::Object(BTreeMap::new()), ..plug_in() };
             let namespaces = access_entry::Scope::Namespaces(vec!["istio-system".to_owned(), "sample".to_owned()]);
             let viewer = access_entry::Spec {
@@ -159,17 +158,23 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
                 ..administrator()
             };
             let other = pod_identity_association::Spec { role_arn: role("other"), ..controller() };
-            changes.extend([(cni.clone(), value(&newer)), (cni, value(&plain))]);
-            changes.extend([(admin, value(&viewer)), (pods, value(&other))]);
+            changes.extend([(cni, value(&plain)), (admin, value(&viewer)), (pods, value(&other))]);
         }
     }
-    Walk::of(cloud, clock, declarations).changing(changes).there_and_back().await;
+    let forgotten: &[&str] = match parts {
+        Parts::Nodes => &["eks.nodegroup"],
+        Parts::Guests => &["eks.cluster", "eks.addon", "eks.access_entry", "eks.pod_identity_association"],
+    };
+    Walk::of(cloud, clock, declarations).changing(changes).forgetting_tags_of(forgotten).there_and_back().await;
 }
 
 /// The cluster as a stand-in answers it: neither keeps all that it is asked for.
 fn answered(parts: Parts) -> cluster::Spec {
-    let forgetful =
-        cluster::Spec { authentication_mode: "CONFIG_MAP".to_owned(), support_type: "EXTENDED".to_owned(), ..control_plane() };
+    let forgetful = cluster::Spec {
+        authentication_mode: "CONFIG_MAP".to_owned(),
+        support_type: "EXTENDED".to_owned(),
+        ..control_plane()
+    };
     match parts {
         Parts::Nodes => forgetful,
         Parts::Guests => cluster::Spec { authentication_mode: "API".to_owned(), ..forgetful },

@@ -5,12 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 mod clusters;
-mod ministack;
 mod identity;
+mod ministack;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
 mod sweeps;
 mod walk;
+mod whole_cluster;
 
 use std::path::Path;
 use std::pin::Pin;

@@ -22,6 +22,8 @@ pub(crate) struct Walk<'a> {
     declarations: Vec<Declaration>,
     /// Specs that a declared one is changed to, and back, before it goes.
     changes: Vec<(Address, Value)>,
+    /// Kinds whose tags the cloud takes and forgets.
+    forgets_tags: &'static [&'static str],
     replays_tokens: bool,
 }
 
@@ -29,12 +31,12 @@ pub(crate) struct Walk<'a> {
 const TOKEN_KINDS: [&str; 3] = ["aws.egress_only_internet_gateway", "aws.nat_gateway", "aws.route_table"];
 
 /// What the walk made.
-struct Made {
+pub(crate) struct Made {
     declaration: Declaration,
     kind: &'static dyn DynKind,
     id: RemoteId,
     desired: Value,
-    outputs: Value,
+    pub(crate) outputs: Value,
 }
 
 impl<'a> Walk<'a> {
@@ -51,12 +53,17 @@ impl<'a> Walk<'a> {
 
     /// A walk through these.
     pub(crate) fn of(cloud: &'a Cloud, clock: &'a dyn Clock, declarations: Vec<Declaration>) -> Self {
-        Self { cloud, clock, declarations, changes: Vec::new(), replays_tokens: true }
+        Self { cloud, clock, declarations, changes: Vec::new(), forgets_tags: &[], replays_tokens: true }
     }
 
     /// With specs that some of it is changed to, and back.
     pub(crate) fn changing(self, changes: Vec<(Address, Value)>) -> Self {
         Self { changes, ..self }
+    }
+
+    /// For a cloud that takes changes of these kinds' tags and forgets them.
+    pub(crate) fn forgetting_tags_of(self, kinds: &'static [&'static str]) -> Self {
+        Self { forgets_tags: kinds, ..self }
     }
 
     /// For a cloud that ignores client tokens.
@@ -80,7 +87,13 @@ impl<'a> Walk<'a> {
 
     /// The walk through whatever is declared.
     pub(crate) async fn there_and_back(&self) {
+        self.there_and_back_by(async |_| {}).await;
+    }
+
+    /// The same, with a look around while everything is there.
+    pub(crate) async fn there_and_back_by(&self, look: impl AsyncFn(&BTreeMap<Address, Made>)) {
         let (made, order) = self.build().await;
+        look(&made).await;
         self.unbuild(&made, &order).await;
     }
 
@@ -151,7 +164,7 @@ impl<'a> Walk<'a> {
     /// Adds a tag, changes it and takes it away again.
     async fn retag(&self, made: &Made) {
         let Value::Object(fields) = &made.desired else { panic!("a spec is an object") };
-        if !fields.contains_key("tags") {
+        if !fields.contains_key("tags") || self.forgets_tags.contains(&made.kind.name()) {
             return;
         }
         for value in [Some("one"), Some("two"), None] {
@@ -274,8 +287,18 @@ impl<'a> Walk<'a> {
         assert_eq!(look(&Value::Object(fields)).await, None);
     }
 
-    async fn unmake(&self, made: &Made) {
-        let (kind, target, id) = (made.kind, &made.declaration.target, &made.id);
+    /// Changes what was made, from one spec to another.
+    pub(crate) async fn bring(&self, made: &Made, from: &Value, to: &Value) {
+        self.settle_from(made.kind, &made.declaration.target, &made.id, to, Some(from)).await;
+    }
+
+    /// Deletes what was made.
+    pub(crate) async fn unmake(&self, made: &Made) {
+        self.remove(made.kind, &made.declaration.target, &made.id).await;
+    }
+
+    /// Deletes an object, and waits until it is gone.
+    pub(crate) async fn remove(&self, kind: &dyn DynKind, target: &Target, id: &RemoteId) {
         let mut refused = String::new();
         for _ in 0..PATIENCE {
             match kind.delete(self.cloud, target, id).await {

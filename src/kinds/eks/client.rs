@@ -12,7 +12,7 @@ use crate::resource::{Client, Cloud, ProviderError};
 /// EKS says little of why nodes do not join: EC2 and IAM are asked for that, and for nothing else.
 #[derive(Debug, Clone)]
 pub struct Eks {
-    eks: aws_sdk_eks::Client,
+    clusters: aws_sdk_eks::Client,
     ec2: aws_sdk_ec2::Client,
     iam: aws_sdk_iam::Client,
 }
@@ -20,7 +20,7 @@ pub struct Eks {
 impl Eks {
     /// The SDK's client, for one request.
     pub(super) fn api(&self) -> &aws_sdk_eks::Client {
-        &self.eks
+        &self.clusters
     }
 
     /// EC2, for a diagnosis.
@@ -56,7 +56,7 @@ impl Client for Eks {
             .interceptor(WholeAnswers)
             .build();
         Ok(Self {
-            eks: aws_sdk_eks::Client::from_conf(eks),
+            clusters: aws_sdk_eks::Client::from_conf(eks),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             iam: aws_sdk_iam::Client::from_conf(iam),
         })

@@ -1,6 +1,8 @@
 //! Looks at clusters, add-ons and pod identities that several kinds need.
 
-use aws_sdk_eks::types::{Addon, AddonIssue, AddonIssueCode, Cluster, IpFamily as ApiIpFamily, PodIdentityAssociation};
+use aws_sdk_eks::types::{
+    Addon, AddonHealth, AddonIssue, AddonIssueCode, Cluster, IpFamily as ApiIpFamily, PodIdentityAssociation,
+};
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
@@ -90,7 +92,7 @@ pub(super) fn addon_issues(addon: &Addon) -> Vec<String> {
             resources: issue.resource_ids(),
         }
     }
-    sentences(addon.health().map(|health| health.issues()).unwrap_or_default().iter().map(issue))
+    sentences(addon.health().map(AddonHealth::issues).unwrap_or_default().iter().map(issue))
 }
 
 /// The ids of an add-on's associations, sorted.

@@ -17,7 +17,7 @@ use crate::model::secret::Secret;
 use crate::resource::{Cloud, ErrorClass, ProviderError};
 
 /// How long the signed request may be sent: what aws-iam-authenticator and the aws command ask for.
-const SIGNED_FOR: Duration = Duration::from_secs(60);
+const SIGNED_FOR: Duration = Duration::from_mins(1);
 
 /// How long the cluster takes the token: its authenticator allows 15 minutes from the signature, and clients renew it a
 /// minute before (aws-iam-authenticator, `pkg/token`).

@@ -27,9 +27,9 @@ impl FromStr for Minor {
 
     fn from_str(text: &str) -> Result<Self, NotAMinor> {
         let (major, minor) = text.split_once('.').ok_or(NotAMinor)?;
-        let number = |part: &str| match part.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => part.parse().map_err(|_| NotAMinor),
-            false => Err(NotAMinor),
+        let number = |part: &str| {
+            let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse().ok().filter(|_| is_number).ok_or(NotAMinor)
         };
         Ok(Self { major: number(major)?, minor: number(minor)? })
     }

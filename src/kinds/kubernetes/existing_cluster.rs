@@ -183,27 +183,25 @@ fn authority(certificates: &[Vec<u8>]) -> String {
     if certificates.is_empty() {
         return String::new();
     }
-    let pem: String = certificates
-        .iter()
-        .map(|der| {
-            let body = BASE64_MIME.encode(der).replace('\r', "");
-            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", body.trim_end())
-        })
-        .collect();
+    let mut pem = String::new();
+    for der in certificates {
+        let body = BASE64_MIME.encode(der).replace('\r', "");
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        pem.push_str(body.trim_end());
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
     BASE64.encode(pem.as_bytes())
 }
 
 /// An answer that is none: with the cluster's name for it, and whether asking again may help.
 fn refused(spec: &Spec, error: &kube::Error) -> ProviderError {
-    let class = match error {
-        kube::Error::Api(status) => match status.code {
-            401 | 403 => ErrorClass::Denied,
-            429 => ErrorClass::Throttled,
-            _ => ErrorClass::Transient,
-        },
-        kube::Error::Auth(_) => ErrorClass::Denied,
-        // The enum grows; a cluster that cannot be reached now may be reached in a moment.
-        _ => ErrorClass::Transient,
+    let status = if let kube::Error::Api(status) = error { Some(status.code) } else { None };
+    let class = match status {
+        Some(401 | 403) => ErrorClass::Denied,
+        Some(429) => ErrorClass::Throttled,
+        None if matches!(error, kube::Error::Auth(_)) => ErrorClass::Denied,
+        // A cluster that cannot be reached now may be reached in a moment.
+        Some(_) | None => ErrorClass::Transient,
     };
     let context = spec.context.as_ref().map(|context| format!(" (context {context})")).unwrap_or_default();
     let mut why = error.to_string();

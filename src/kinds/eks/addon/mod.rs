@@ -331,7 +331,7 @@ fn identities(spec: &Spec) -> Result<Option<Vec<AddonPodIdentityAssociations>>, 
 
 /// The configuration as EKS takes it; `None` for an empty one.
 fn configured(configuration: &Value) -> Result<Option<String>, ProviderError> {
-    if configuration.as_object().is_some_and(|fields| fields.is_empty()) {
+    if matches!(configuration, Value::Object(fields) if fields.is_empty()) {
         return Ok(None);
     }
     let text = serde_json::to_string(configuration);

@@ -29,7 +29,7 @@ use crate::resource::{
 
 /// The kind `eks.cluster`.
 #[derive(Debug, Clone, Copy)]
-pub struct Cluster;
+pub struct ControlPlane;
 
 /// What is declared of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ pub struct Outputs {
     pub service_cidr: String,
 }
 
-impl KindRules for Cluster {
+impl KindRules for ControlPlane {
     fn name(&self) -> &'static str {
         "eks.cluster"
     }
@@ -205,7 +205,7 @@ impl KindRules for Cluster {
     }
 }
 
-impl ResourceKind for Cluster {
+impl ResourceKind for ControlPlane {
     type Spec = Spec;
     type Outputs = Outputs;
     type Client = Eks;
@@ -433,13 +433,13 @@ mod tests {
     use crate::model::Document;
 
     fn value(edit: impl FnOnce(&mut Spec)) -> Value {
-        let mut spec = Cluster::example();
+        let mut spec = ControlPlane::example();
         edit(&mut spec);
         Document::of(&spec).unwrap().value()
     }
 
     fn findings(edit: impl FnOnce(&mut Spec)) -> Vec<String> {
-        let found = Cluster.check(&value(edit));
+        let found = ControlPlane.check(&value(edit));
         found.into_iter().map(|error| format!("{}: {}", error.path, error.message)).collect()
     }
 
@@ -470,10 +470,10 @@ mod tests {
     #[test]
     fn two_versions_at_once_are_refused_with_the_way() {
         let there = value(|spec| "1.33".clone_into(&mut spec.version));
-        let refused = Cluster.refuses(&there, &value(|_| {}));
+        let refused = ControlPlane.refuses(&there, &value(|_| {}));
         assert_eq!(refused.len(), 1);
         assert_eq!(refused[0].path.to_string(), "version");
         assert!(refused[0].message.ends_with("1.33 → 1.34 → 1.35; apply with 1.34 first"), "{}", refused[0].message);
-        assert_eq!(Cluster.refuses(&value(|spec| "1.34".clone_into(&mut spec.version)), &value(|_| {})), []);
+        assert_eq!(ControlPlane.refuses(&value(|spec| "1.34".clone_into(&mut spec.version)), &value(|_| {})), []);
     }
 }

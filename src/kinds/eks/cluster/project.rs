@@ -1,6 +1,6 @@
 //! What EKS answers about a cluster, in the declared shape.
 
-use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus, SupportType};
+use aws_sdk_eks::types::{AccessConfigResponse, Cluster, ClusterHealth, ClusterIssue, ClusterStatus, SupportType};
 
 use super::{AutoMode, IpFamily, Outputs, Spec, authentication_mode};
 use crate::kinds::eks::describe::Facts;
@@ -45,7 +45,7 @@ fn spec(cluster: &Cluster) -> Spec {
         deletion_protection: cluster.deletion_protection().unwrap_or(false),
         bootstrap_creator_admin: cluster
             .access_config()
-            .and_then(|access| access.bootstrap_cluster_creator_admin_permissions())
+            .and_then(AccessConfigResponse::bootstrap_cluster_creator_admin_permissions)
             .unwrap_or(false),
         tags: tags::project(&tags::sorted(cluster.tags())),
     }
@@ -74,7 +74,7 @@ fn status(cluster: &Cluster) -> Status {
 }
 
 fn failure(cluster: &Cluster) -> String {
-    let issues = cluster.health().map(|health| health.issues()).unwrap_or_default();
+    let issues = cluster.health().map(ClusterHealth::issues).unwrap_or_default();
     let said = sentences(issues.iter().map(issue));
     if said.is_empty() {
         "its creation failed, and EKS gives no reason: the next apply makes it anew".to_owned()
@@ -94,7 +94,7 @@ fn issue(issue: &ClusterIssue) -> Issue<'_> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_eks::types::{
-        ClusterHealth, ClusterIssueCode, IpFamily as ApiIpFamily, KubernetesNetworkConfigResponse, VpcConfigResponse,
+        ClusterIssueCode, IpFamily as ApiIpFamily, KubernetesNetworkConfigResponse, VpcConfigResponse,
     };
 
     use super::*;

@@ -135,7 +135,9 @@ mod tests {
 
     fn grants(documents: &[&str]) -> Grants {
         let mut grants = Grants::default();
-        documents.iter().for_each(|document| grants.add(document));
+        for document in documents {
+            grants.add(document);
+        }
         grants
     }
 

@@ -8,8 +8,8 @@ mod grants;
 mod way_out;
 
 use aws_sdk_eks::types::{
-    AmiTypes, CapacityTypes, Issue as ApiIssue, NodegroupIssueCode, NodegroupScalingConfig, NodegroupStatus,
-    UpdateLabelsPayload,
+    AmiTypes, CapacityTypes, Issue as ApiIssue, NodegroupHealth, NodegroupIssueCode, NodegroupScalingConfig,
+    NodegroupStatus, UpdateLabelsPayload,
 };
 use serde::{Deserialize, Serialize};
 
@@ -395,9 +395,9 @@ fn live(group: &aws_sdk_eks::types::Nodegroup) -> Live<Spec, Outputs> {
         // What EKS takes where nothing is said.
         capacity_type: group.capacity_type().map_or("ON_DEMAND", CapacityTypes::as_str).to_owned(),
         disk_gib: count(group.disk_size()),
-        min: count(scaling.and_then(|scaling| scaling.min_size())),
-        max: count(scaling.and_then(|scaling| scaling.max_size())),
-        desired: count(scaling.and_then(|scaling| scaling.desired_size())),
+        min: count(scaling.and_then(NodegroupScalingConfig::min_size)),
+        max: count(scaling.and_then(NodegroupScalingConfig::max_size)),
+        desired: count(scaling.and_then(NodegroupScalingConfig::desired_size)),
         version: group.version().unwrap_or_default().to_owned(),
         labels: tags::sorted(group.labels()),
         tags: tags::project(&there),
@@ -428,7 +428,7 @@ fn issues(group: &aws_sdk_eks::types::Nodegroup) -> Vec<String> {
             resources: issue.resource_ids(),
         }
     }
-    sentences(group.health().map(|health| health.issues()).unwrap_or_default().iter().map(issue))
+    sentences(group.health().map(NodegroupHealth::issues).unwrap_or_default().iter().map(issue))
 }
 
 /// Points an error at the field that is to blame.
@@ -448,8 +448,6 @@ fn at_field(error: ProviderError) -> ProviderError {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::NodegroupHealth;
-
     use super::*;
     use crate::model::Document;
 
