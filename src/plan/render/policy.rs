@@ -144,6 +144,6 @@ mod tests {
         let one = r#"{"Effect": "Allow", "Action": ["a:b"], "Resource": ["*"]}"#;
         let lines = read(&format!("[{}]", [one; 9].join(",")));
         assert_eq!(lines.len(), STATEMENTS + 1);
-        assert_eq!(lines[STATEMENTS], "and 3 more statements");
+        assert_eq!(lines[STATEMENTS], "and 5 more statements");
     }
 }
