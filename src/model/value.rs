@@ -259,9 +259,9 @@ impl Value {
             Self::Array(items) => {
                 let mut filled = Vec::with_capacity(items.len());
                 for item in items {
-                    match item.fill(lookup)? {
-                        Self::Array(elements) if item.is_every() => filled.extend(elements),
-                        element => filled.push(element),
+                    match (item.is_every(), item.fill(lookup)?) {
+                        (true, Self::Array(elements)) => filled.extend(elements),
+                        (_, element) => filled.push(element),
                     }
                 }
                 Self::Array(filled)

@@ -164,6 +164,7 @@ pub struct ExistingNetwork {
 
 /// One cluster.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own in a topology")]
 pub struct Cluster {
     /// Its name, which is also its key.
     pub name: ClusterName,

@@ -209,7 +209,7 @@ fn judge(row: &Row, module: &[String], named: &Named, kinds: &Kinds) -> Option<S
     let path = named.segments.join("::");
     let refuse = |because: &str| Some(format!("`{}` must not name `{path}`: {because}", module.join("::")));
     let is_provider = PROVIDERS.iter().any(|pattern| names(pattern, &named.segments));
-    if is_provider && !matches!(row.module, "kinds" | "verify" | "sandbox" | "resource") {
+    if is_provider && !matches!(row.module, "kinds" | "preflight" | "verify" | "sandbox" | "resource") {
         return refuse("only a kind talks to a provider");
     }
     if row.never.iter().any(|pattern| names(pattern, &named.segments)) {

@@ -24,10 +24,10 @@ impl Lowering<'_> {
     /// The add-ons that nodes wait for.
     pub(super) fn node_addons(&mut self, roles: &Roles) -> Vec<Address> {
         let (ours, notes) = self.cni_configuration();
-        let mut before = vec![self.addon(VPC_CNI, ours, Some(roles), &[], &notes)];
-        before.push(self.addon(KUBE_PROXY, Values::new(), None, &[], &[]));
+        let mut before = vec![self.addon(VPC_CNI, &ours, Some(roles), &[], &notes)];
+        before.push(self.addon(KUBE_PROXY, &Values::new(), None, &[], &[]));
         if self.cluster.workload_identity == WorkloadIdentity::PodIdentity {
-            before.push(self.addon(IDENTITY_AGENT, Values::new(), None, &[], &[]));
+            before.push(self.addon(IDENTITY_AGENT, &Values::new(), None, &[], &[]));
         }
         before
     }
@@ -36,11 +36,11 @@ impl Lowering<'_> {
     pub(super) fn further_addons(&mut self, nodes: Option<&Address>) {
         let after: Vec<&Address> = nodes.into_iter().collect();
         if nodes.is_some() {
-            self.addon(COREDNS, Values::new(), None, &after, &[]);
+            self.addon(COREDNS, &Values::new(), None, &after, &[]);
         }
         let topology = self.mesh.topology;
         for name in topology.addons.keys().filter(|name| !BUILT_IN.contains(&name.as_str())) {
-            self.addon(name, Values::new(), None, &after, &[]);
+            self.addon(name, &Values::new(), None, &after, &[]);
         }
     }
 
@@ -78,7 +78,7 @@ impl Lowering<'_> {
     fn addon(
         &mut self,
         name: &str,
-        ours: Values,
+        ours: &Values,
         roles: Option<&Roles>,
         after: &[&Address],
         notes: &[String],
@@ -87,7 +87,7 @@ impl Lowering<'_> {
         let given = self.mesh.topology.addons.get(name);
         // What is ours comes last: a rule refuses to have it said twice, and this is what it relies on.
         let mut configuration = given.map(|addon| addon.configuration.clone()).unwrap_or_default();
-        merge(&mut configuration, &ours);
+        merge(&mut configuration, ours);
         let role = roles.and_then(|roles| roles.workloads.as_ref()?.vpc_cni.as_ref());
         let pod_identity =
             role.map(|role| addon::PodIdentity { service_account: CNI_ACCOUNT.to_owned(), role_arn: Roles::arn(role) });

@@ -112,6 +112,10 @@ fn the_order_and_parallelism_of_a_human_expert() {
             assert!(nodes.contains(&format!("eks.addon/{cluster}/{addon}")), "{addon} comes before nodes");
         }
         assert!(nodes.contains(&format!("aws.route/{network}/private/ipv4")), "nodes have a way to a registry");
+        assert!(
+            nodes.contains(&format!("aws.route/{network}/public/ipv4")),
+            "which their NAT gateway has as long as its subnet has one: also while nodes are drained"
+        );
         assert!(nodes.contains(&format!("iam.role/{cluster}/node")));
         assert!(!nodes.contains(&format!("aws.nat_gateway/{peer}/nat")), "and wait for no other network's");
         assert!(!nodes.contains(&format!("eks.addon/{cluster}/coredns")));

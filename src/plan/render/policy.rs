@@ -22,10 +22,7 @@ pub(super) fn statements(field: &FieldChange) -> Option<&[Value]> {
     if last != STATEMENT {
         return None;
     }
-    let value = match (&field.before, &field.after) {
-        (None, Some(value)) | (Some(value), None) => value,
-        (Some(_), Some(_)) | (None, None) => return None,
-    };
+    let ((None, Some(value)) | (Some(value), None)) = (&field.before, &field.after) else { return None };
     match value {
         Value::Array(items) if items.iter().all(|item| item.get("Effect").is_some()) => Some(items),
         Value::Null
@@ -79,10 +76,9 @@ fn line(statement: &Value) -> String {
         }
     }
     let conditions: Vec<String> = statement.get("Condition").into_iter().flat_map(conditions).collect();
-    if let Some((last, first)) = conditions.split_last() {
+    if !conditions.is_empty() {
         line.push_str(" if ");
-        line.push_str(&first.iter().map(|one| format!("{one} and ")).collect::<String>());
-        line.push_str(last);
+        line.push_str(&conditions.join(" and "));
     }
     line
 }
@@ -148,6 +144,6 @@ mod tests {
         let one = r#"{"Effect": "Allow", "Action": ["a:b"], "Resource": ["*"]}"#;
         let lines = read(&format!("[{}]", [one; 9].join(",")));
         assert_eq!(lines.len(), STATEMENTS + 1);
-        assert_eq!(lines[STATEMENTS], "and 3 more statements");
+        assert_eq!(lines[STATEMENTS], "and 5 more statements");
     }
 }

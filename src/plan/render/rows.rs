@@ -89,7 +89,9 @@ fn push_field(field: &FieldChange, action: Action, path: &str, rows: &mut Vec<Ro
             [only] => push(mark, 0, format!("{path} = {only}"), remark),
             several => {
                 push(mark, 0, format!("{} =", path.trim_end()), remark);
-                several.iter().for_each(|line| push(mark, 1, line.clone(), None));
+                for line in several {
+                    push(mark, 1, line.clone(), None);
+                }
             }
         }
         return;
