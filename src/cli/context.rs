@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::Exit;
 use super::args::Globals;
 use super::clock::WallClock;
+use super::interrupt::Interrupts;
 use crate::compile::{Compiled, compile};
 use crate::model::diagnostic::did_you_mean;
 use crate::model::{AttrPath, Clock, Diagnostic, Digest};
@@ -182,14 +184,30 @@ impl Context {
         Birth { sandbox, region: region.map(str::to_owned), lineage }
     }
 
-    /// Asks for approval, or refuses when nobody is there to give it.
-    pub(super) fn approve(&self, question: &str, yes: bool) -> anyhow::Result<bool> {
+    /// Asks for approval, or refuses when nobody is there to give it. Answers how the command ends without it, having
+    /// said so.
+    pub(super) async fn approve(&self, question: &str, yes: bool) -> anyhow::Result<Option<Exit>> {
         if yes {
-            return Ok(true);
+            return Ok(None);
         }
         if !self.streams.can_ask() {
             bail!("nobody is there to approve: `--yes` answers the question `{question}`");
         }
-        Ok(self.streams.ask(&format!("{question} Type `yes` to go on: "))?)
+        let Interrupts { first, .. } = Interrupts::listen()?;
+        let question = format!("{question} Type `yes` to go on: ");
+        tokio::select! {
+            biased;
+            () = first => {
+                self.streams.say("\ninterrupted: nothing was changed");
+                Ok(Some(Exit::Interrupted))
+            }
+            answer = self.streams.ask(&question) => {
+                if answer? {
+                    return Ok(None);
+                }
+                self.streams.say("refused: nothing was changed");
+                Ok(Some(Exit::Failed))
+            }
+        }
     }
 }
