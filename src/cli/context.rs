@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use tokio::sync::oneshot;
 
 use super::Exit;
 use super::args::Globals;
@@ -25,6 +27,15 @@ const DEFAULT_TOPOLOGY: &str = "meshplan.toml";
 #[derive(Debug, thiserror::Error)]
 #[error("what is wrong was said above")]
 pub(super) struct Reported;
+
+/// The answer to a question. Reading a terminal cannot be called off, and a signal has to be heard meanwhile: it gets a
+/// thread of its own, which ends with the process.
+async fn answer(streams: Streams, question: String) -> io::Result<bool> {
+    let (tell, told) = oneshot::channel();
+    let ask = move || drop(tell.send(streams.ask(&question)));
+    std::thread::Builder::new().name("answer".to_owned()).spawn(ask)?;
+    told.await.map_err(io::Error::other)?
+}
 
 /// What every command needs.
 pub(super) struct Context {
@@ -201,7 +212,7 @@ impl Context {
                 self.streams.say("\ninterrupted: nothing was changed");
                 Ok(Some(Exit::Interrupted))
             }
-            answer = self.streams.ask(&question) => {
+            answer = answer(self.streams, question) => {
                 if answer? {
                     return Ok(None);
                 }

@@ -2,8 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use tokio::sync::oneshot;
-
 use crate::plan::render::Style;
 
 /// Width when there is no terminal to ask.
@@ -61,20 +59,10 @@ impl Streams {
     }
 
     /// Asks, and takes exactly `yes` for a yes.
-    ///
-    /// # Cancel safety
-    /// Whoever drops it has no use for the answer: the next line that is typed is lost.
-    pub async fn ask(&self, question: &str) -> io::Result<bool> {
+    pub fn ask(&self, question: &str) -> io::Result<bool> {
         self.say_text(question);
-        let (tell, told) = oneshot::channel();
-        // Reading a terminal cannot be called off, and a signal has to be heard meanwhile: it gets a thread of its own,
-        // which ends with the process.
-        std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
-            let mut answer = String::new();
-            let read = io::stdin().read_line(&mut answer).map(|_| answer);
-            let _ = tell.send(read);
-        })?;
-        let answer = told.await.map_err(io::Error::other)??;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
         Ok(answer.trim() == "yes")
     }
 
