@@ -114,15 +114,14 @@ impl Watch {
 
 impl Sink for Watch {
     fn emit(&mut self, event: &Stamped) {
-        match event.event {
-            Event::RunStarted { .. } => self.planned = resident_megabytes(),
-            Event::StepFinished { .. } => {
-                self.finished += 1;
-                if self.finished.is_multiple_of(self.every) {
-                    self.megabytes.push(resident_megabytes());
-                }
+        if matches!(event.event, Event::RunStarted { .. }) {
+            self.planned = resident_megabytes();
+        }
+        if matches!(event.event, Event::StepFinished { .. }) {
+            self.finished += 1;
+            if self.finished.is_multiple_of(self.every) {
+                self.megabytes.push(resident_megabytes());
             }
-            _ => {}
         }
     }
 }

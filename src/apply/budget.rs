@@ -1,7 +1,7 @@
 //! How many requests an API may get: a token bucket for each of its actions in each region. Pure: time comes in.
 //!
 //! EC2 evaluates each action of an account and region by itself ("Request throttling for the Amazon EC2 API"); a
-//! kind's verb stands for its action. Only requests draw tokens: a wait holds nothing.
+//! kind's verb stands for its action. The figures are those of `resource::limits`. Only requests draw tokens: a wait holds nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,21 +10,9 @@ use jiff::Timestamp;
 
 use crate::model::Target;
 use crate::resource::Api;
+use crate::resource::limits::{Limit, limit};
 
-/// Whether a request changes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verb {
-    /// It only looks at what it knows the id of.
-    Read,
-    /// It looks for something.
-    Find,
-    /// It makes something.
-    Create,
-    /// It changes something.
-    Update,
-    /// It removes something.
-    Delete,
-}
+pub(super) use crate::resource::limits::Verb;
 
 /// Who shares a bucket.
 pub(super) type Key = (Api, Target, &'static str, Verb);
@@ -100,7 +88,7 @@ impl Budgets {
         if self.unlimited {
             return None;
         }
-        let (capacity, rate) = limits(key.0, key.3)?;
+        let Limit { capacity, rate } = limit(key.0, key.3)?;
         Some(self.buckets.entry(key.clone()).or_insert_with(|| Bucket {
             capacity,
             full_rate: rate,
@@ -120,22 +108,6 @@ impl Bucket {
         let lost = self.full_rate - self.rate;
         self.rate = self.full_rate - lost * (1.0 - RECOVERY_PER_SECOND).powf(seconds);
         self.at = self.at.max(now);
-    }
-}
-
-/// Capacity in requests and refill in requests a second; `None` for an API without a limit.
-fn limits(api: Api, verb: Verb) -> Option<(f64, f64)> {
-    match (api, verb) {
-        (Api::Local, _) => None,
-        // EC2's published default buckets: 100 and 20 a second for reads, 50 and 5 a second for the rest.
-        (Api::Ec2, Verb::Read | Verb::Find) => Some((100.0, 20.0)),
-        (Api::Ec2, Verb::Create | Verb::Update | Verb::Delete) => Some((50.0, 5.0)),
-        // The others publish no figures. These are well below what accounts were seen to get, and a complaint slows
-        // them down.
-        (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Read | Verb::Find) => Some((50.0, 10.0)),
-        (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Create | Verb::Update | Verb::Delete) => {
-            Some((20.0, 5.0))
-        }
     }
 }
 

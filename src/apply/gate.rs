@@ -69,13 +69,12 @@ impl Engine<'_> {
             && begun < MOST_CALLS
             && let Some(step) = self.queue.pop()
         {
-            match self.first_key(step) {
-                Some(key) => self.wait_for(key, step),
-                None => {
-                    let turn = self.begin(step);
-                    self.take(step, turn, None);
-                    begun += 1;
-                }
+            if let Some(key) = self.first_key(step) {
+                self.wait_for(key, step);
+            } else {
+                let turn = self.begin(step);
+                self.take(step, turn, None);
+                begun += 1;
             }
         }
     }
@@ -135,7 +134,9 @@ impl Engine<'_> {
                     chosen.into_iter().filter(|gated| self.is_reader(gated, now)).map(|gated| gated.step).collect();
                 self.read(key, readers);
             } else {
-                chosen.iter().for_each(|gated| self.let_through(gated, key.3, now));
+                for gated in &chosen {
+                    self.let_through(gated, key.3, now);
+                }
             }
             if let Some(next) = waiting.peek() {
                 heads.push((*next, n));

@@ -239,9 +239,8 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             Operation::Apply => "Apply these changes?",
             Operation::Destroy => "Destroy all of this?",
         };
-        if !context.approve(question, yes)? {
-            streams.say("refused: nothing was changed");
-            return Ok(Exit::Failed);
+        if let Some(exit) = context.approve(question, yes).await? {
+            return Ok(exit);
         }
     }
     if ready.store.state().account.is_none() {

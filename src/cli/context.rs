@@ -2,12 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use tokio::sync::oneshot;
 
+use super::Exit;
 use super::args::Globals;
 use super::clock::WallClock;
+use super::interrupt::Interrupts;
 use crate::compile::{Compiled, compile};
 use crate::model::diagnostic::did_you_mean;
 use crate::model::{AttrPath, Clock, Diagnostic, Digest};
@@ -23,6 +27,15 @@ const DEFAULT_TOPOLOGY: &str = "meshplan.toml";
 #[derive(Debug, thiserror::Error)]
 #[error("what is wrong was said above")]
 pub(super) struct Reported;
+
+/// The answer to a question. Reading a terminal cannot be called off, and a signal has to be heard meanwhile: it gets a
+/// thread of its own, which ends with the process.
+async fn answer(streams: Streams, question: String) -> io::Result<bool> {
+    let (tell, told) = oneshot::channel();
+    let ask = move || drop(tell.send(streams.ask(&question)));
+    std::thread::Builder::new().name("answer".to_owned()).spawn(ask)?;
+    told.await.map_err(io::Error::other)?
+}
 
 /// What every command needs.
 pub(super) struct Context {
@@ -182,14 +195,30 @@ impl Context {
         Birth { sandbox, region: region.map(str::to_owned), lineage }
     }
 
-    /// Asks for approval, or refuses when nobody is there to give it.
-    pub(super) fn approve(&self, question: &str, yes: bool) -> anyhow::Result<bool> {
+    /// Asks for approval, or refuses when nobody is there to give it. Answers how the command ends without it, having
+    /// said so.
+    pub(super) async fn approve(&self, question: &str, yes: bool) -> anyhow::Result<Option<Exit>> {
         if yes {
-            return Ok(true);
+            return Ok(None);
         }
         if !self.streams.can_ask() {
             bail!("nobody is there to approve: `--yes` answers the question `{question}`");
         }
-        Ok(self.streams.ask(&format!("{question} Type `yes` to go on: "))?)
+        let Interrupts { first, .. } = Interrupts::listen()?;
+        let question = format!("{question} Type `yes` to go on: ");
+        tokio::select! {
+            biased;
+            () = first => {
+                self.streams.say("\ninterrupted: nothing was changed");
+                Ok(Some(Exit::Interrupted))
+            }
+            answer = answer(self.streams, question) => {
+                if answer? {
+                    return Ok(None);
+                }
+                self.streams.say("refused: nothing was changed");
+                Ok(Some(Exit::Failed))
+            }
+        }
     }
 }

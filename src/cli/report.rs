@@ -9,8 +9,8 @@ use crate::model::Address;
 use crate::model::event::{Counts, Operation};
 use crate::plan::render::{Style, Tone, chain, clean, counted, duration};
 
-/// Blocked addresses named per failure; the rest is counted.
-const BLOCKED: usize = 3;
+/// Addresses named in a line; the rest is counted.
+const NAMED: usize = 3;
 
 /// What the report is about.
 #[derive(Debug, Clone, Copy)]
@@ -97,15 +97,20 @@ fn failures(outcome: &Outcome, style: Style, out: &mut String) {
     for skipped in &outcome.skipped {
         blocked.entry(&skipped.blocked_by).or_default().push(&skipped.address);
     }
-    for Failure { address, kind, error, help, retry_safe } in &outcome.failures {
-        let title = format!("failed: {} {address}", kind.verb());
+    for alike in alike(&outcome.failures) {
+        let [Failure { address, kind, error, help, retry_safe }, others @ ..] = alike.as_slice() else { continue };
+        let title = if others.is_empty() {
+            format!("failed: {} {address}", kind.verb())
+        } else {
+            let names = named(alike.iter().map(|failure| &failure.address));
+            format!("{} failed alike: {} {names}", counted(alike.len(), "step"), kind.verb())
+        };
         let _ = writeln!(out, "{}", style.paint(Tone::Remove, &title));
         let _ = writeln!(out, "  cause: {}", clean(error));
-        if let Some(blocked) = blocked.get(address) {
-            let names: Vec<&str> = blocked.iter().take(BLOCKED).map(|address| address.as_str()).collect();
-            let more = blocked.len().saturating_sub(BLOCKED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let _ = writeln!(out, "  blocked: {}: {}{more}", counted(blocked.len(), "step"), names.join(", "));
+        let behind: Vec<&Address> =
+            alike.iter().filter_map(|failure| blocked.get(&failure.address)).flatten().copied().collect();
+        if !behind.is_empty() {
+            let _ = writeln!(out, "  blocked: {}: {}", counted(behind.len(), "step"), named(behind.iter().copied()));
         }
         let safe = if *retry_safe { "yes, and it may be enough" } else { "yes, once the cause is mended" };
         let _ = writeln!(out, "  safe to run again: {safe}");
@@ -114,6 +119,39 @@ fn failures(outcome: &Outcome, style: Style, out: &mut String) {
         }
         out.push('\n');
     }
+}
+
+/// Failures of one sort and cause, in the order of their first: a quota that is used up fails everything that needs it,
+/// and is one thing to mend.
+fn alike(failures: &[Failure]) -> Vec<Vec<&Failure>> {
+    let mut groups: Vec<Vec<&Failure>> = Vec::new();
+    let mut index = BTreeMap::new();
+    for failure in failures {
+        let cause = (failure.address.kind(), failure.kind.verb(), cause(&failure.error), &failure.help);
+        let group = *index.entry(cause).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(group) {
+            group.push(failure);
+        }
+    }
+    groups
+}
+
+/// An error without what is different each time: the provider's id of the request.
+fn cause(error: &str) -> (&str, &str) {
+    let whole = (error, "");
+    let Some((before, rest)) = error.split_once(" (request ") else { return whole };
+    rest.split_once(')').map_or(whole, |(_, after)| (before, after))
+}
+
+/// The first few addresses, and how many more there are.
+fn named<'a>(addresses: impl ExactSizeIterator<Item = &'a Address>) -> String {
+    let more = addresses.len().saturating_sub(NAMED);
+    let names: Vec<&str> = addresses.take(NAMED).map(Address::as_str).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -169,6 +207,41 @@ mod tests {
              Took 12 s of simulated time (0.4 s real), 1.20 x its critical path: aws.vpc/network1 -> \
              aws.subnet/network1/public-a\n\
              Next: `meshplan apply two-network.toml`\n"
+        );
+    }
+
+    #[test]
+    fn failures_of_one_cause_are_told_once() {
+        let failure = |name: &str, error: &str| Failure {
+            address: address(name),
+            kind: StepKind::Create,
+            error: error.to_owned(),
+            help: vec!["raise the quota in Service Quotas".to_owned()],
+            retry_safe: false,
+        };
+        let quota =
+            |n: usize| failure(&format!("aws.eip/n{n}"), &format!("ec2:AllocateAddress: too many (request r-{n})"));
+        let mut failures: Vec<Failure> = (0..5).map(quota).collect();
+        failures.insert(1, failure("aws.vpc/n", "ec2:CreateVpc: too many (request r-9)"));
+        let skipped = |n: usize| Skipped {
+            address: address(&format!("aws.nat_gateway/n{n}")),
+            kind: StepKind::Create,
+            blocked_by: address(&format!("aws.eip/n{n}")),
+        };
+        let outcome = Outcome { failures, skipped: (0..5).map(skipped).collect(), ..Outcome::default() };
+        let mut text = String::new();
+        super::failures(&outcome, Style::plain(), &mut text);
+        assert_eq!(
+            text,
+            "5 steps failed alike: create aws.eip/n0, aws.eip/n1, aws.eip/n2 and 2 more\n  \
+             cause: ec2:AllocateAddress: too many (request r-0)\n  \
+             blocked: 5 steps: aws.nat_gateway/n0, aws.nat_gateway/n1, aws.nat_gateway/n2 and 2 more\n  \
+             safe to run again: yes, once the cause is mended\n  \
+             help: raise the quota in Service Quotas\n\n\
+             failed: create aws.vpc/n\n  \
+             cause: ec2:CreateVpc: too many (request r-9)\n  \
+             safe to run again: yes, once the cause is mended\n  \
+             help: raise the quota in Service Quotas\n\n"
         );
     }
 }

@@ -24,10 +24,10 @@ pub(super) async fn state(context: &Context, args: StateArgs) -> anyhow::Result<
     match args.command {
         StateCommand::List { format } => list(context, mesh, format),
         StateCommand::Show { address } => show(context, mesh, &address),
-        StateCommand::Forget { address, yes } => forget(context, mesh, &address, yes),
+        StateCommand::Forget { address, yes } => forget(context, mesh, &address, yes).await,
         StateCommand::Adopt { address, id, topology } => adopt(context, &address, &id, topology.as_deref()).await,
         StateCommand::History => history(context, mesh),
-        StateCommand::Restore { serial, yes } => restore(context, mesh, serial, yes),
+        StateCommand::Restore { serial, yes } => restore(context, mesh, serial, yes).await,
     }
 }
 
@@ -99,7 +99,7 @@ fn unknown(state: &State, address: &Address) -> anyhow::Error {
     }
 }
 
-fn forget(context: &Context, mesh: Option<&str>, address: &Address, yes: bool) -> anyhow::Result<Exit> {
+async fn forget(context: &Context, mesh: Option<&str>, address: &Address, yes: bool) -> anyhow::Result<Exit> {
     let mesh = context.mesh(mesh)?;
     context.existing_state(&mesh)?;
     let mut store = context.open(&mesh, Birth::default())?;
@@ -110,9 +110,8 @@ fn forget(context: &Context, mesh: Option<&str>, address: &Address, yes: bool) -
     let object = record.map_or_else(|| "what was begun".to_owned(), |record| record.id.to_string());
     let question =
         format!("Drop {address} from state? {} stays where it is, and nobody will remember it.", clean(&object));
-    if !context.approve(&question, yes)? {
-        context.streams.say("refused: nothing was changed");
-        return Ok(Exit::Failed);
+    if let Some(exit) = context.approve(&question, yes).await? {
+        return Ok(exit);
     }
     store.append(&[Entry::Forgotten { address: address.clone() }])?;
     store.save()?;
@@ -229,7 +228,7 @@ fn history(context: &Context, mesh: Option<&str>) -> anyhow::Result<Exit> {
     data(context, &text)
 }
 
-fn restore(context: &Context, mesh: Option<&str>, serial: u64, yes: bool) -> anyhow::Result<Exit> {
+async fn restore(context: &Context, mesh: Option<&str>, serial: u64, yes: bool) -> anyhow::Result<Exit> {
     let mesh = context.mesh(mesh)?;
     let restored = store::snapshot(&context.globals.state, &mesh, serial)?;
     let resources = counted(restored.records.len(), "resource");
@@ -240,9 +239,8 @@ fn restore(context: &Context, mesh: Option<&str>, serial: u64, yes: bool) -> any
         n => format!(" {} of the present one is not in it and would be nobody's.", counted(n, "resource")),
     };
     let question = format!("Make serial {serial} ({resources}) the present state of {mesh}?{loss}");
-    if !context.approve(&question, yes)? {
-        context.streams.say("refused: nothing was changed");
-        return Ok(Exit::Failed);
+    if let Some(exit) = context.approve(&question, yes).await? {
+        return Ok(exit);
     }
     let store = store::restore(&context.globals.state, &mesh, serial, context.opening(Birth::default()))?;
     context.streams.say(&format!(

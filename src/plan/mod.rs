@@ -7,6 +7,8 @@
 mod basis;
 pub mod decide;
 mod declared;
+mod findings;
+mod forecast;
 mod model;
 mod only;
 mod outlook;

@@ -347,9 +347,9 @@ pub struct Step {
 /// How long a run should take.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// In seconds.
+    /// In seconds, with what the request limits hold up.
     pub seconds: f64,
-    /// The longest chain of steps.
+    /// The longest chain of steps, were there no request limits.
     pub critical_path: Vec<Address>,
 }
 

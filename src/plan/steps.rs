@@ -10,6 +10,7 @@ use crate::model::{Address, Code, Diagnostic};
 use crate::resource::RuleBook;
 use crate::state::{Durations, State};
 
+use super::forecast::{self, Forecast};
 use super::model::{Action, Change, Estimate, Plan, Reason, Step, StepId};
 
 /// The steps of one change: the one after which it is as declared, and the one after which what it was is gone.
@@ -38,6 +39,7 @@ pub fn step_graph(plan: &Plan) -> Dag {
 /// The steps of all changes, and the estimate of how long they take.
 pub(super) fn build(changes: &[Change], state: &State, rules: &RuleBook) -> Result<(Vec<Step>, Estimate), Diagnostic> {
     let mut steps: Vec<(Address, StepKind, f64)> = Vec::new();
+    let mut of: Vec<&Change> = Vec::new();
     let mut pairs: BTreeMap<&Address, Pair> = BTreeMap::new();
     for change in changes {
         let deposes = change.goal.as_ref().is_some_and(|goal| goal.deposes);
@@ -54,6 +56,7 @@ pub(super) fn build(changes: &[Change], state: &State, rules: &RuleBook) -> Resu
         };
         let mut add = |kind: StepKind| {
             steps.push((change.address.clone(), kind, seconds(change, kind, state, rules)));
+            of.push(change);
             steps.len() - 1
         };
         let (ready, gone) = (ready.map(&mut add), gone.map(&mut add));
@@ -73,8 +76,13 @@ pub(super) fn build(changes: &[Change], state: &State, rules: &RuleBook) -> Resu
     })?;
     let durations: Vec<f64> = steps.iter().map(|(_, _, seconds)| *seconds).collect();
     let longest = dag.critical_path(&order, &durations);
+    let forecasts: Vec<Forecast<'_>> = steps
+        .iter()
+        .zip(&of)
+        .map(|((_, kind, seconds), change)| Forecast { change, kind: *kind, seconds: *seconds })
+        .collect();
     let estimate = Estimate {
-        seconds: longest.seconds,
+        seconds: forecast::seconds(&dag, &order, &forecasts, rules, longest.seconds),
         critical_path: longest.nodes.iter().map(|n| steps[*n].0.clone()).collect(),
     };
     // Numbered in an order in which they could run one by one: a plan is read from top to bottom.

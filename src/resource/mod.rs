@@ -8,6 +8,7 @@ pub mod client;
 pub mod erased;
 pub mod error;
 pub mod kind;
+pub mod limits;
 pub mod registry;
 pub mod rules;
 pub mod wait;
@@ -21,7 +22,7 @@ pub use kind::{
 };
 pub use registry::{Registry, RuleBook};
 pub use rules::{
-    Api, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder, UpgradeError,
-    stored_outputs,
+    Api, Calls, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder,
+    UpgradeError, stored_outputs,
 };
 pub use wait::WaitPolicy;

@@ -30,6 +30,12 @@ pub trait KindRules: Send + Sync {
     /// Which budget its calls draw from.
     fn api(&self) -> Api;
 
+    /// How many requests an object of this spec needs: for the estimate, never for correctness.
+    fn calls(&self, spec: &Value) -> Calls {
+        let _ = spec;
+        Calls::default()
+    }
+
     /// How many requests of one action a read makes for each object, beyond those that it makes for all of them
     /// together; 0 where one request reads them all.
     fn reads_each(&self) -> u32 {
@@ -146,6 +152,22 @@ pub struct Expected {
     pub update: f64,
     /// From the request to gone.
     pub delete: f64,
+}
+
+/// How many requests it takes to make an object and to remove it, beyond reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// Updates that follow a create's one request.
+    pub updates: u32,
+    /// Requests of a delete.
+    pub deletes: u32,
+}
+
+impl Default for Calls {
+    /// One request makes it, one removes it.
+    fn default() -> Self {
+        Self { updates: 0, deletes: 1 }
+    }
 }
 
 /// An API whose callers share one rate limit.

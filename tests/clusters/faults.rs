@@ -34,7 +34,7 @@ fn retries(process: &InSandbox, address: &str) -> Vec<String> {
 
 fn count(process: &InSandbox, kind: &str) -> usize {
     let status = process.sandbox.status();
-    status.regions.iter().flat_map(|region| &region.counts).filter(|count| count.kind == kind).map(|c| c.ours).sum()
+    status.regions.iter().flat_map(|region| &region.counts).filter(|count| count.resource_type == kind).map(|c| c.count).sum()
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn throttled_and_answered_into_the_void_there_is_one_of_each() {
     }
     let mut process = start(folder.path(), &rules);
     process.apply(&two_networks());
-    assert_eq!(count(&process, "eks.cluster"), 2);
-    assert_eq!(count(&process, "eks.nodegroup"), 2);
+    assert_eq!(count(&process, "eks-cluster"), 2);
+    assert_eq!(count(&process, "eks-nodegroup"), 2);
     assert!(process.plan(&two_networks()).is_empty());
     process.apply(&[]);
     assert_eq!(process.sandbox.status().total, 0, "{:#?}", process.sandbox.status());

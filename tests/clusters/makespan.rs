@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use meshplan::sandbox::{Durations, Options, Quotas, Speed};
+use meshplan::sandbox::{Options, Quotas, Speed};
 
 use crate::rig::{InSandbox, declarations, topology};
 
@@ -50,7 +50,7 @@ fn sixteen_clusters_take_hardly_longer_than_one() {
     let seconds = |n: usize| {
         let folder = tempfile::tempdir().unwrap();
         // Each takes as long as any other: what is left is what they cost each other.
-        let options = Options { quotas: Quotas::unlimited(), durations: Durations::Median, ..realistic() };
+        let options = Options { quotas: Quotas::unlimited(), even: true, ..realistic() };
         let outcome = InSandbox::start(folder.path(), options).apply(&declarations(&clusters(n)));
         println!("{n} clusters: {} resources in {:.1} s", outcome.counts.created, outcome.seconds);
         outcome.seconds

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshplan::model::Clock as _;
+use meshplan::model::{Address, Clock as _};
 use meshplan::model::fuse::Fuse;
 use meshplan::sandbox::{Options, Speed};
 use meshplan::state::RecordStatus;
@@ -32,7 +32,7 @@ fn the_wait_for_both_clusters_is_taken_up_where_it_was() {
     drop(process);
     let mut process = InSandbox::start(folder.path(), options(Fuse::never()));
     let creating = |address: &str| {
-        let record = &process.process.store.state().records[&address.parse().unwrap()];
+        let record = &process.process.store.state().records[&address.parse::<Address>().unwrap()];
         record.status == RecordStatus::Creating
     };
     assert!(creating("eks.cluster/cluster-1") && creating("eks.cluster/cluster-2"));

@@ -232,9 +232,10 @@ impl Toy {
                 world(|world| {
                     let last = world.objects.values_mut().filter(|object| object.spec.name == name).last();
                     let last = last.expect("what was made");
-                    match fault {
-                        Fault::Stall => last.ready_at = last.ready_at.checked_add(Duration::from_hours(24)).unwrap(),
-                        _ => last.failed = Some("out of toys".to_owned()),
+                    if fault == Fault::Stall {
+                        last.ready_at = last.ready_at.checked_add(Duration::from_hours(24)).unwrap();
+                    } else {
+                        last.failed = Some("out of toys".to_owned());
                     }
                 });
                 answer

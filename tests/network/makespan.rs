@@ -72,6 +72,28 @@ fn sixteen_networks_take_hardly_longer_than_one() {
     assert!(sixteen.seconds <= one.seconds * 1.05, "{} s for 16, {} s for one", sixteen.seconds, one.seconds);
 }
 
+/// What the plan foresees against what the run takes.
+fn assert_foreseen(n: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { even: true, quotas: Quotas::unlimited(), ..realistic() };
+    let mut process = InSandbox::start(folder.path(), options);
+    let all = declarations(&networks(n));
+    let foreseen = process.plan(&all).estimate.seconds;
+    let outcome = process.apply(&all);
+    println!(
+        "{n} networks: {foreseen:.1} s foreseen, {:.1} s taken, of which {:.1} s by request limits",
+        outcome.seconds, outcome.limit_seconds
+    );
+    assert!((foreseen / outcome.seconds - 1.0).abs() <= 0.1, "{foreseen} s foreseen, {} s taken", outcome.seconds);
+}
+
+#[test]
+fn a_plan_foresees_how_long_its_run_takes() {
+    assert_foreseen(1);
+    assert_foreseen(16);
+    assert_foreseen(90);
+}
+
 #[test]
 fn where_request_limits_bind_a_run_is_as_fast_as_they_allow() {
     let many = seconds_of(90);

@@ -57,6 +57,7 @@ enum Phase {
 const MOST_ROUNDS: u32 = 64;
 
 /// One running step.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
 pub(in crate::apply) struct Task<'a> {
     pub(in crate::apply) change: &'a Change,
     pub(in crate::apply) step: StepKind,

@@ -10,8 +10,8 @@ use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Calls, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership,
+    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
@@ -51,6 +51,10 @@ impl KindRules for InternetGateway {
 
     fn outputs(&self) -> &'static [OutputRule] {
         const { &[OutputRule::plain("internet_gateway_id")] }
+    }
+
+    fn calls(&self, _: &Value) -> Calls {
+        Calls { updates: 1, deletes: 2 }
     }
 
     fn expected(&self) -> Expected {

@@ -11,8 +11,8 @@ use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Pick, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership,
-    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Calls, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass, OutputRule,
+    Ownership, ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
@@ -96,6 +96,15 @@ impl KindRules for Subnet {
 
     fn claims(&self, spec: &Value) -> Vec<IpNet> {
         spec.get("cidr").and_then(Value::as_str).and_then(|cidr| cidr.parse().ok()).into_iter().collect()
+    }
+
+    fn calls(&self, spec: &Value) -> Calls {
+        // What a create cannot set takes a request each.
+        let on = |field: &str| spec.get(field) == Some(&Value::Bool(true));
+        let switched = ["map_public_ip_on_launch", "assign_ipv6_address_on_creation", "enable_dns64"];
+        let updates =
+            switched.into_iter().filter(|field| on(field)).count() + usize::from(spec.get("route_table_id").is_some());
+        Calls { updates: u32::try_from(updates).unwrap_or(u32::MAX), ..Calls::default() }
     }
 
     fn expected(&self) -> Expected {

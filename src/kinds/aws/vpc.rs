@@ -11,8 +11,8 @@ use crate::kinds::sdk::{Absence, Answer, in_order, no_id, texts};
 use crate::model::diff::{FieldChange, FieldRule, FieldTrait};
 use crate::model::{AttrPath, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Calls, Created, Deletion, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership,
+    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::client::Ec2;
@@ -69,6 +69,13 @@ impl KindRules for Vpc {
                 OutputRule { name: "ipv6_cidr", class: OutputClass::Plain, changes_with: &["amazon_ipv6"] },
             ]
         }
+    }
+
+    fn calls(&self, spec: &Value) -> Calls {
+        // A VPC is made with names off and the resolver on.
+        let is = |field, on| spec.get(field) == Some(&Value::Bool(on));
+        let updates = u32::from(is("dns_hostnames", true)) + u32::from(is("dns_support", false));
+        Calls { updates, ..Calls::default() }
     }
 
     fn reads_each(&self) -> u32 {

@@ -161,6 +161,7 @@ fn timing(plan: &Plan, address: &Address, lines: &mut Vec<String>) {
     let seconds: Vec<f64> = plan.steps.iter().map(|step| step.seconds).collect();
     let before = Before::of(&dag, &order, &seconds);
     let remaining = dag.remaining(&order, &seconds);
+    let longest = remaining.iter().copied().fold(0.0, f64::max);
     for step in plan.steps.iter().filter(|step| step.address == *address) {
         let index = step.id.index();
         let mut text = format!("    {}: takes about {}", step.kind.verb(), duration(step.seconds));
@@ -176,7 +177,7 @@ fn timing(plan: &Plan, address: &Address, lines: &mut Vec<String>) {
             );
         }
         // Rounding of sums: a microsecond off the longest chain is on it.
-        if plan.estimate.seconds - (before.start[index] + remaining[index]) < 1e-6 {
+        if longest - (before.start[index] + remaining[index]) < 1e-6 {
             text.push_str("; on the longest chain");
         }
         lines.push(text);
