@@ -34,7 +34,13 @@ fn retries(process: &InSandbox, address: &str) -> Vec<String> {
 
 fn count(process: &InSandbox, kind: &str) -> usize {
     let status = process.sandbox.status();
-    status.regions.iter().flat_map(|region| &region.counts).filter(|count| count.resource_type == kind).map(|c| c.count).sum()
+    status
+        .regions
+        .iter()
+        .flat_map(|region| &region.counts)
+        .filter(|count| count.resource_type == kind)
+        .map(|c| c.count)
+        .sum()
 }
 
 #[test]

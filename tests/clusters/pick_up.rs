@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use meshplan::model::{Address, Clock as _};
 use meshplan::model::fuse::Fuse;
+use meshplan::model::{Address, Clock as _};
 use meshplan::sandbox::{Options, Speed};
 use meshplan::state::RecordStatus;
 
@@ -29,7 +29,7 @@ fn the_wait_for_both_clusters_is_taken_up_where_it_was() {
         let cut = clock.sleep(Duration::from_mins(5));
         futures_util::future::select(Box::pin(process.process.apply(&all)), Box::pin(cut)).await;
     }));
-    drop(process);
+    drop((process, sandbox));
     let mut process = InSandbox::start(folder.path(), options(Fuse::never()));
     let creating = |address: &str| {
         let record = &process.process.store.state().records[&address.parse::<Address>().unwrap()];

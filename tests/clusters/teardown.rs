@@ -39,6 +39,8 @@ async fn leave_load_balancer(process: &InSandbox, cluster: &str, network: &str) 
         .send()
         .await
         .unwrap();
+    // A new group is seen late.
+    process.sandbox.clock().sleep(Duration::from_secs(20)).await;
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
     elb.create_load_balancer()
         .name(format!("k8s-shop-{cluster}"))

@@ -14,7 +14,8 @@ fn start(folder: &std::path::Path) -> InSandbox {
 
 fn version(version: &str) -> String {
     let text = topology("two-network.toml");
-    let changed = text.replace("kubernetes = \"1.35\"", &format!("kubernetes = \"{version}\""));
+    let changed =
+        text.replace("kubernetes = \"1.35\"", &format!("kubernetes = \"{version}\"\nextended_support = true"));
     assert!(changed.contains(&format!("kubernetes = \"{version}\"")));
     changed
 }
