@@ -64,6 +64,9 @@
 //! 8. **No secret is written in the clear.** Sensitive fields are stored as salted digests, ephemeral outputs not at all.
 //! 9. **The same inputs give the same bytes.** Maps that iterate in arbitrary order, clocks and the environment are
 //!    banned by `.clippy.toml`, each with the reason.
+//! 10. **What a cluster forgets is swept by ordinary steps.** Load balancers, interfaces, security groups and log groups
+//!     that nobody declared hold a network when a cluster goes. The kinds of `kinds::teardown` make nothing, stand in the
+//!     graph where the sweeping has to happen, and do it when they are deleted.
 //!
 //! # What a crash leaves, and what the next run does
 //!

@@ -14,7 +14,7 @@ use crate::model::event::{Event, Sink, Stamped};
 use crate::model::{Address, Clock, Document, Target};
 use crate::plan::{Observation, Observed};
 use crate::resource::{
-    Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
+    Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, Registry, RemoteId, read_width,
 };
 use crate::state::{Operation, RecordStatus, State};
 
@@ -164,7 +164,11 @@ fn looks<'a>(
     }
     for ((name, target), who) in batches {
         let Some(kind) = registry.kind(name) else { continue };
-        looks.extend(who.chunks(READ_WIDTH).map(|who| Look::Read { kind, target: target.clone(), who: who.to_vec() }));
+        looks.extend(who.chunks(read_width(kind)).map(|who| Look::Read {
+            kind,
+            target: target.clone(),
+            who: who.to_vec(),
+        }));
     }
     looks
 }

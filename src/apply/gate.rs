@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::model::event::StepKind;
 use crate::plan::Reason;
-use crate::resource::{KindRules, Possession, READ_WIDTH};
+use crate::resource::{Possession, read_width};
 use crate::state::Operation;
 
 use super::budget::{Key, Verb};
@@ -23,9 +23,6 @@ use super::task::{Next, Request};
 /// How many calls are under way at most, reads not counted. An SDK's call takes some 20 KB, so that without a bound
 /// memory would grow with the mesh. Request limits bind long before: EC2's let 50 calls of an action through at once.
 const MOST_CALLS: usize = 256;
-
-/// How many objects go into a read that needs requests for each: a second's worth of EC2's refill for reads, at two each.
-const NARROW: usize = 10;
 
 /// A ready step that is not begun, or a begun step's due request: it waits for a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -158,13 +155,10 @@ impl Engine<'_> {
 
     /// How many objects a read takes, and how many requests of one action it then makes.
     fn breadth(&self, key: &Key, waiting: usize) -> (usize, u32) {
-        match self.registry.kind(key.2).map_or(0, KindRules::reads_each) {
-            0 => (waiting.min(READ_WIDTH), 1),
-            each => {
-                let width = waiting.min(NARROW);
-                (width, each * u32::try_from(width).unwrap_or(1))
-            }
-        }
+        let Some(kind) = self.registry.kind(key.2) else { return (1, 1) };
+        let width = waiting.min(read_width(kind));
+        let requests = kind.reads_each() * u32::try_from(width).unwrap_or(1);
+        (width, requests.max(1))
     }
 
     /// Makes the request that has its token now, or begins the step that it is the first of: once what the step

@@ -13,6 +13,16 @@ use super::rules::KindRules;
 /// How many objects one read asks for at most: EC2 filters hold 200 values, and a shorter answer is a quicker one.
 pub const READ_WIDTH: usize = 100;
 
+/// The same for kinds that need requests for each object. A read fails with any of its requests: a role takes four of
+/// them, so that at a failure in twenty a read of ten roles would hardly ever come through.
+const NARROW: usize = 2;
+
+/// How many objects of a kind one read asks for at most.
+#[must_use]
+pub fn read_width(rules: &dyn KindRules) -> usize {
+    if rules.reads_each() == 0 { READ_WIDTH } else { NARROW }
+}
+
 /// [`Live`] with documents for its types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveDocument {

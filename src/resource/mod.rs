@@ -14,7 +14,7 @@ pub mod rules;
 pub mod wait;
 
 pub use client::{Client, Cloud};
-pub use erased::{DynKind, LiveDocument, READ_WIDTH};
+pub use erased::{DynKind, LiveDocument, READ_WIDTH, read_width};
 pub use error::{ErrorClass, ProviderError};
 pub use kind::{
     ADDRESS_TAG, Created, Deletion, Found, Live, MESH_TAG, Ownership, RemoteId, ResourceKind, Status, UpdateId,

@@ -9,7 +9,7 @@ use meshplan::kinds::iam::policies::{self, Partition};
 use meshplan::kinds::iam::role;
 use meshplan::kinds::registry;
 use meshplan::model::{Address, AttrPath, Clock, Document, Input, Reference, Target, Value};
-use meshplan::resource::{Cloud, Deletion, RemoteId, Status};
+use meshplan::resource::{Cloud, Deletion, KindRules, RemoteId, Status};
 use meshplan::sandbox::{Options, Sandbox, Speed};
 use meshplan::topology::parse;
 use serde::Serialize;
@@ -232,7 +232,7 @@ fn a_whole_cluster_on_the_sandbox() {
     let declared: std::collections::BTreeSet<&str> =
         whole.declarations.iter().map(|declaration| declaration.address.kind()).collect();
     let registry = registry();
-    let all = registry.kinds().map(|kind| kind.name()).filter(|name| name.starts_with("eks."));
+    let all = registry.kinds().map(KindRules::name).filter(|name| name.starts_with("eks."));
     let left_out: Vec<&str> = all.filter(|name| !declared.contains(name)).collect();
     assert_eq!(left_out, ["eks.existing_cluster"], "it is looked at below");
 

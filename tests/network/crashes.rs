@@ -1,6 +1,6 @@
 //! Crashes at every touch of an apply, an update and a destroy of whole networks.
 
-use crate::networks;
+use crate::networks::networks;
 use crate::rig::topology;
 use crate::touches::every_touch;
 

@@ -6,6 +6,8 @@
 mod changes;
 mod crashes;
 mod makespan;
+#[path = "../support/networks.rs"]
+mod networks;
 mod plans;
 #[path = "../support/rig.rs"]
 mod rig;
@@ -14,14 +16,3 @@ mod stand_ins;
 #[path = "../support/touches.rs"]
 mod touches;
 mod wire;
-
-use meshplan::compile::Declaration;
-
-/// The declarations of a topology's networks alone.
-pub(crate) fn networks(text: &str) -> Vec<Declaration> {
-    let mut all = rig::declarations(text);
-    all.retain(|declaration| {
-        declaration.address.kind().starts_with("aws.") && declaration.address.kind() != "aws.security_group_rule"
-    });
-    all
-}

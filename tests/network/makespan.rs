@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use meshplan::apply::Outcome;
 use meshplan::sandbox::{Options, Quotas, Speed};
 
-use crate::networks;
+use crate::networks::networks;
 use crate::rig::{InSandbox, declarations, topology};
 
 fn realistic() -> Options {
@@ -77,7 +77,7 @@ fn assert_foreseen(n: usize) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { even: true, quotas: Quotas::unlimited(), ..realistic() };
     let mut process = InSandbox::start(folder.path(), options);
-    let all = declarations(&networks(n));
+    let all = declarations(&many(n));
     let foreseen = process.plan(&all).estimate.seconds;
     let outcome = process.apply(&all);
     println!(

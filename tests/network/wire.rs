@@ -21,7 +21,7 @@ use meshplan::sandbox::{Flowing, SimClock, Speed};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::networks;
+use crate::networks::networks;
 use crate::rig::{Process, run, topology};
 use crate::stand_ins::{Clients, Microburst, Moto, Trouble, stand_in};
 use serde_json::{Value, json};

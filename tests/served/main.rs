@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/networks.rs"]
+mod networks;
 #[path = "../support/rig.rs"]
 mod rig;
 #[path = "../support/stand_ins.rs"]
@@ -17,6 +19,7 @@ use meshplan::sandbox::{Options, Sandbox, Speed};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+use networks::networks;
 use rig::{InSandbox, declarations, topology};
 use stand_ins::{Clients, stand_in};
 
@@ -58,7 +61,7 @@ impl Drop for Served {
 /// A sandbox in which the two networks are applied.
 fn applied(folder: &std::path::Path) -> InSandbox {
     let mut mesh = InSandbox::start(folder, Options { speed: Speed::Unlimited, ..Options::default() });
-    mesh.apply(&declarations(&topology("two-network.toml")));
+    mesh.apply(&networks(&topology("two-network.toml")));
     mesh
 }
 
@@ -97,10 +100,10 @@ fn boto3_makes_and_removes_and_is_refused_as_by_ec2() {
     assert_eq!(mesh.sandbox.status().regions, before, "boto3 took back what it made");
 
     // What boto3 did to one of our VPCs is what a plan finds.
-    let plan = mesh.plan(&declarations(&topology("two-network.toml")));
+    let plan = mesh.plan(&networks(&topology("two-network.toml")));
     let touched: Vec<_> = plan.steps.iter().map(|step| step.address.to_string()).collect();
     assert_eq!(touched, ["aws.vpc/network1"], "{plan:#?}");
-    mesh.apply(&declarations(&topology("two-network.toml")));
+    mesh.apply(&networks(&topology("two-network.toml")));
     mesh.apply(&[]);
     assert_eq!(mesh.sandbox.status().total, 0);
 }
@@ -129,6 +132,17 @@ fn boto3_lives_through_a_cluster() {
     assert_eq!(told.stdout().unwrap().trim(), "lived");
     drop(served);
     assert_eq!(mesh.sandbox.status().regions, before, "boto3 took back what it made");
+}
+
+#[test]
+fn boto3_finds_the_clusters_that_were_applied() {
+    let clients = stand_in!(Clients::find());
+    let folder = tempfile::tempdir().unwrap();
+    let mut mesh = InSandbox::start(folder.path(), Options { speed: Speed::Unlimited, ..Options::default() });
+    mesh.apply(&declarations(&topology("two-network.toml")));
+    let served = Served::start(&mesh.sandbox);
+    let told = clients.python(&served.endpoint, include_str!("find.py"), &[&known(&mesh)]).unwrap();
+    assert_eq!(told.stdout().unwrap().trim(), "found");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! nothing else: it is named in [`Audit::unseen`].
 
 mod account;
+mod existence;
 mod region;
 
 use std::collections::{BTreeMap, BTreeSet};

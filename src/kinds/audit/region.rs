@@ -9,6 +9,7 @@ use crate::kinds::sdk::{Absence, Answer};
 use crate::model::event::Leftover;
 use crate::resource::ProviderError;
 
+use super::existence::existing;
 use super::{Finds, Look, MESH};
 
 /// The most that one page of EC2's lists holds.
@@ -35,7 +36,7 @@ pub(super) async fn look(look: &Look<'_>, finds: &mut Finds) {
     finds.take(look.region, logs(look).await);
 }
 
-/// Everything of EC2's that carries the mesh's tag, whatever it is. NAT gateways and instances keep their tags for an
+/// Everything of EC2's that carries the mesh's tag, whatever it is, and still exists. NAT gateways and instances keep their tags for an
 /// hour after they are gone, so those have looks of their own.
 async fn tagged(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
     let request = look.services.ec2.describe_tags();
@@ -43,11 +44,14 @@ async fn tagged(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
     let mut pages = request.into_paginator().send();
     let mut found = Vec::new();
     let mut instances = Vec::new();
+    let mut by_type: BTreeMap<String, Vec<String>> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         for tag in page.read("ec2:DescribeTags")?.tags.unwrap_or_default() {
             let is_tag = tag.key() == Some(MESH) && tag.value() == Some(look.mesh);
             let (Some(id), true) = (tag.resource_id(), is_tag) else { continue };
-            let (what, cost) = match tag.resource_type().map(aws_sdk_ec2::types::ResourceType::as_str) {
+            let of = tag.resource_type().map(aws_sdk_ec2::types::ResourceType::as_str);
+            by_type.entry(of.unwrap_or_default().to_owned()).or_default().push(id.to_owned());
+            let (what, cost) = match of {
                 Some("natgateway") => continue,
                 Some("instance") => {
                     instances.push(id.to_owned());
@@ -64,6 +68,8 @@ async fn tagged(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
             found.push(look.left(&what.replace('-', " "), id, true, cost));
         }
     }
+    let existing = existing(look, &by_type).await?;
+    found.retain(|leftover| existing.contains(&leftover.id));
     found.extend(running(look, instances).await?);
     Ok(found)
 }
