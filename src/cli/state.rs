@@ -162,7 +162,9 @@ async fn adopt(context: &Context, address: &Address, id: &str, topology: Option<
     };
     match &live.status {
         Status::Ready => {}
-        Status::Pending(what) => bail!("{id} is not ready yet ({}): adopt it when it is", clean(what)),
+        Status::Pending(what) | Status::Degraded(what) => {
+            bail!("{id} is not ready yet ({}): adopt it when it is", clean(what))
+        }
         Status::Failed(why) => bail!("{id} will never be ready: {}", clean(why)),
         Status::Deleting => bail!("{id} is being deleted"),
     }

@@ -181,6 +181,37 @@ fn mask_below(value: &Value, rules: &[FieldRule], salt: &str, path: &mut Vec<Seg
     }
 }
 
+/// What of a spec stays as it is while nobody changes it: without fields that only a create uses, and with the elements
+/// of unordered lists in one order.
+#[must_use]
+pub fn settled(spec: &Value, rules: &[FieldRule]) -> Value {
+    settled_below(spec, rules, &mut Vec::new())
+}
+
+fn settled_below(value: &Value, rules: &[FieldRule], path: &mut Vec<Segment>) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut kept = BTreeMap::new();
+            for (key, field) in fields {
+                path.push(Segment::Key(key.clone()));
+                if !has_trait(rules, path, FieldTrait::AtCreate) {
+                    kept.insert(key.clone(), settled_below(field, rules, path));
+                }
+                path.pop();
+            }
+            Value::Object(kept)
+        }
+        Value::Array(items) if has_trait(rules, path, FieldTrait::Unordered) => {
+            let mut items = items.clone();
+            items.sort_by_cached_key(ToString::to_string);
+            Value::Array(items)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Unknown(_) => {
+            value.clone()
+        }
+    }
+}
+
 /// Whether a rule with this trait covers the path or one of its ancestors.
 fn has_trait(rules: &[FieldRule], path: &[Segment], wanted: FieldTrait) -> bool {
     rules.iter().any(|rule| rule.traits.contains(&wanted) && covers(rule.path, path))
@@ -329,6 +360,18 @@ mod tests {
                 )
             })
             .collect()
+    }
+
+    #[test]
+    fn what_moves_by_itself_is_not_part_of_what_is_settled() {
+        let rules = [
+            FieldRule { path: "desired", traits: &[FieldTrait::AtCreate] },
+            FieldRule { path: "subnets", traits: &[FieldTrait::Unordered] },
+        ];
+        let spec = |text: &str| settled(&serde_json::from_str(text).unwrap(), &rules);
+        let one = spec(r#"{"desired": 2, "subnets": ["a", "b"], "types": ["x", "y"]}"#);
+        assert_eq!(one, spec(r#"{"desired": 5, "subnets": ["b", "a"], "types": ["x", "y"]}"#));
+        assert_ne!(one, spec(r#"{"desired": 2, "subnets": ["a", "b"], "types": ["y", "x"]}"#));
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl<'a> Planner<'a> {
             (Some(Observation::Absent), _) => Seen::Absent,
             (_, Some(Status::Deleting)) => Seen::Deleting,
             (_, Some(Status::Failed(_))) => Seen::Failed,
-            (_, Some(Status::Ready | Status::Pending(_))) => Seen::Present(difference),
+            (_, Some(Status::Ready | Status::Pending(_) | Status::Degraded(_))) => Seen::Present(difference),
             (Some(Observation::Present { .. }) | None, None) if self.inputs.observed.is_none() => {
                 Seen::NotRead(difference)
             }
@@ -196,7 +196,7 @@ impl<'a> Planner<'a> {
         let outputs = live.map(|live| live.outputs.clone()).or(outputs);
         let failed = match live.map(|live| &live.status) {
             Some(Status::Failed(why)) => why.clone(),
-            Some(Status::Ready | Status::Pending(_) | Status::Deleting) | None => String::new(),
+            Some(Status::Ready | Status::Pending(_) | Status::Degraded(_) | Status::Deleting) | None => String::new(),
         };
         let deposed = facts.record.is_some_and(|record| !record.deposed.is_empty());
         // The promised successor of a create-first replacement: its predecessor is still on record.
@@ -274,7 +274,7 @@ impl<'a> Planner<'a> {
             },
             // What a promise made is another object than the one on record: its fingerprint says nothing of that one.
             // What is only recorded is what state says: nothing of it can move.
-            fingerprint: observed_fingerprint(facts.observation.as_deref())
+            fingerprint: observed_fingerprint(facts.rules.fields(), facts.observation.as_deref())
                 .filter(|_| facts.prior != Prior::Promised && facts.rules.possession() != Possession::Recorded),
             goal: Some(Goal {
                 spec: facts.declaration.spec.clone(),

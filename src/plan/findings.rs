@@ -63,7 +63,7 @@ impl Planner<'_> {
         let Some(Observation::Present { id, live }) = facts.observation.as_deref() else { return };
         let address = &facts.declaration.address;
         let state = match &live.status {
-            Status::Ready | Status::Pending(_) => String::new(),
+            Status::Ready | Status::Pending(_) | Status::Degraded(_) => String::new(),
             Status::Failed(why) => format!(", and has failed: {why}"),
             Status::Deleting => ", and is being deleted".to_owned(),
         };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::diff::FieldChange;
+use crate::model::diff::{FieldChange, FieldRule, FieldTrait, settled};
 use crate::model::event::{Operation, StepKind};
 use crate::model::{Address, Digest, Document, Target};
 use crate::resource::{LiveDocument, RemoteId};
@@ -362,8 +362,14 @@ pub struct Move {
     pub to: Address,
 }
 
-/// The digest of what was observed, for [`Change::fingerprint`].
+/// The digest of what was observed, for [`Change::fingerprint`]: without what may move by itself, which are fields that
+/// only a create uses (an autoscaler sets them) and the order of lists that have none.
 #[must_use]
-pub fn fingerprint(id: &RemoteId, spec: &Document) -> Digest {
-    Digest::of_parts(&[id.as_str().as_bytes(), spec.as_str().as_bytes()])
+pub fn fingerprint(rules: &[FieldRule], id: &RemoteId, spec: &Document) -> Digest {
+    let moves = [FieldTrait::AtCreate, FieldTrait::Unordered];
+    if !rules.iter().any(|rule| rule.traits.iter().any(|it| moves.contains(it))) {
+        return Digest::of_parts(&[id.as_str().as_bytes(), spec.as_str().as_bytes()]);
+    }
+    let settled = settled(&spec.value(), rules).to_string();
+    Digest::of_parts(&[id.as_str().as_bytes(), settled.as_bytes()])
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile::Declaration;
+use crate::model::diff::FieldRule;
 use crate::model::event::Operation;
 use crate::model::graph::Dag;
 use crate::model::{Address, AttrPath, Code, Diagnostic, Digest};
@@ -235,9 +236,9 @@ impl Planner<'_> {
 }
 
 /// The digest of what was observed.
-pub(super) fn observed_fingerprint(observation: Option<&Observation>) -> Option<Digest> {
+pub(super) fn observed_fingerprint(rules: &[FieldRule], observation: Option<&Observation>) -> Option<Digest> {
     match observation? {
-        Observation::Present { id, live } => Some(fingerprint(id, &live.spec)),
+        Observation::Present { id, live } => Some(fingerprint(rules, id, &live.spec)),
         Observation::Absent | Observation::Unreadable(_) => None,
     }
 }

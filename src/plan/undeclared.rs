@@ -28,7 +28,9 @@ impl Planner<'_> {
                 Some(Observation::Unreadable(_)) => Seen::Unreadable,
                 None => Seen::NotRead(Difference::None),
             };
-            let possession = self.inputs.rules.kind(address.kind()).map_or(Possession::Owned, KindRules::possession);
+            let rules = self.inputs.rules.kind(address.kind());
+            let possession = rules.map_or(Possession::Owned, KindRules::possession);
+            let fields = rules.map_or(&[][..], KindRules::fields);
             let verdict = match possession {
                 Possession::Owned | Possession::Recorded => decide(false, prior, seen),
                 Possession::Observed => decide_observed(false, prior, seen),
@@ -100,7 +102,7 @@ impl Planner<'_> {
                 target: target.clone(),
                 id: record.map(|record| record.id.clone()),
                 // What a promise made is another object than the one on record: its fingerprint says nothing of that one.
-                fingerprint: observed_fingerprint(observation).filter(|_| prior != Prior::Promised),
+                fingerprint: observed_fingerprint(fields, observation).filter(|_| prior != Prior::Promised),
                 goal: None,
                 takes_away: false,
                 update_after: Vec::new(),

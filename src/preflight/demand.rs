@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile::Declaration;
 use crate::model::{Address, AttrPath, Segment, Target, Value};
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, Reason};
 
 /// What a plan wants of one region.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,7 +116,8 @@ fn add<'a>(demand: &mut Demand, change: &'a Change, declared: &impl Fn(&Address)
                 name: text("name").to_owned(),
                 version: text("version").to_owned(),
                 extended_support: text("support_type") == "EXTENDED",
-                is_new: change.action == Action::Create,
+                // What an interrupted create made has the name already, and is ours.
+                is_new: change.action == Action::Create && change.reason != Reason::CreateUnfinished,
                 origin,
             });
         }

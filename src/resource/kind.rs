@@ -78,6 +78,8 @@ pub enum Status {
     Ready,
     /// Not yet; the text says what is waited for, for example `state is pending`.
     Pending(String),
+    /// Not ready, and it takes changes all the same: an add-on whose pods do not run. The text says why.
+    Degraded(String),
     /// It will never be; the text says why, in the provider's words.
     Failed(String),
     /// It is going away.

@@ -1,5 +1,6 @@
 //! What goes wrong with clusters in life, on purpose.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ fn throttled_and_answered_into_the_void_there_is_one_of_each() {
         "CreatePodIdentityAssociation",
     ] {
         for (fault, times) in [("throttle", 2), ("lost-answer", 1), ("server-error", 1)] {
-            rules += &format!("[[rules]]\noperation = \"{operation}\"\nfault = \"{fault}\"\ntimes = {times}\n");
+            writeln!(rules, "[[rules]]\noperation = \"{operation}\"\nfault = \"{fault}\"\ntimes = {times}").unwrap();
         }
     }
     let mut process = start(folder.path(), &rules);

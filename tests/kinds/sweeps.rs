@@ -215,7 +215,10 @@ pub(crate) async fn sweeps(cloud: &Cloud, clock: &dyn Clock) {
     scene.ec2.delete_network_interface().network_interface_id(&mine).send().await.unwrap();
     scene.sweep("teardown.remains", "c1").await.unwrap();
     assert_eq!(scene.groups().await, ["database", "default", "k8s-traffic-c2", "shared"]);
-    assert_eq!(scene.log_groups().await, ["/aws/eks/c1/cluster-of-somebody", "/aws/eks/c2/cluster"]);
+    assert_eq!(
+        scene.log_groups().await,
+        ["/aws/eks/c1/cluster", "/aws/eks/c1/cluster-of-somebody", "/aws/eks/c2/cluster"]
+    );
     assert!(scene.has_interface(&others).await);
     for kind in ["teardown.load_balancers", "teardown.interfaces", "teardown.remains"] {
         scene.sweep(kind, "c1").await.unwrap();

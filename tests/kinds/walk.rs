@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             match &live.status {
-                Status::Pending(why) => {
+                Status::Pending(why) | Status::Degraded(why) => {
                     seen.clone_from(why);
                     self.clock.sleep(kind.wait().interval).await;
                 }
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
         for _ in 0..PATIENCE {
             match self.patiently(|| kind.follow(self.cloud, target, id, update)).await {
                 Status::Ready => return,
-                Status::Pending(_) => self.clock.sleep(kind.wait().interval).await,
+                Status::Pending(_) | Status::Degraded(_) => self.clock.sleep(kind.wait().interval).await,
                 Status::Failed(why) => panic!("an update of {id} failed: {why}"),
                 Status::Deleting => panic!("{id} is being deleted"),
             }

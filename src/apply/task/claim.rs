@@ -22,7 +22,7 @@ impl Task<'_> {
         let (Some(id), Some(live)) = (self.id.clone(), live) else { return self.moved("it is gone") };
         match &live.status {
             Status::Ready => {}
-            Status::Pending(why) | Status::Failed(why) => return self.moved(why),
+            Status::Pending(why) | Status::Degraded(why) | Status::Failed(why) => return self.moved(why),
             Status::Deleting => return self.moved("it is being deleted"),
         }
         let Some(record) = self.intended() else { return self.fail(&without_goal()) };
@@ -35,7 +35,7 @@ impl Task<'_> {
     pub(super) fn claim(&mut self, live: Option<LiveDocument>, now: Timestamp) -> Turn {
         let (Some(id), Some(live)) = (self.id.clone(), live) else { return self.moved("it is gone") };
         match &live.status {
-            Status::Ready | Status::Pending(_) => {}
+            Status::Ready | Status::Pending(_) | Status::Degraded(_) => {}
             Status::Failed(why) => return self.moved(why),
             Status::Deleting => return self.moved("it is being deleted"),
         }

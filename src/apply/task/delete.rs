@@ -53,7 +53,10 @@ impl Task<'_> {
     pub(super) fn checked_delete(&mut self, live: Option<LiveDocument>, now: Timestamp) -> Turn {
         let (Some(id), Some(live)) = (self.id.clone(), live) else { return self.gone(now) };
         let as_planned = live.status == Status::Deleting
-            || self.change.fingerprint.is_none_or(|planned| planned == fingerprint(&id, &live.spec));
+            || self
+                .change
+                .fingerprint
+                .is_none_or(|planned| planned == fingerprint(self.kind.fields(), &id, &live.spec));
         if as_planned { self.promise_delete(now) } else { self.moved("its fields are not those that were reviewed") }
     }
 
@@ -66,7 +69,12 @@ impl Task<'_> {
     pub(super) fn going(&mut self, since: Timestamp, live: Option<&LiveDocument>, now: Timestamp) -> Turn {
         let Some(live) = live else { return self.gone(now) };
         let what = match &live.status {
-            Status::Pending(what) | Status::Failed(what) => what.as_str(),
+            // A delete that failed is final until it is asked for again; what held it may be gone by then.
+            Status::Failed(what) => {
+                self.phase = Phase::Removing { since };
+                return self.wait(since, what, Request::Delete, now);
+            }
+            Status::Pending(what) | Status::Degraded(what) => what.as_str(),
             Status::Ready => "it is still there",
             Status::Deleting => "it is being deleted",
         };

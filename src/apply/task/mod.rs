@@ -187,7 +187,11 @@ impl<'a> Task<'a> {
                 // Only a read proves that it can be read: the answer of the create does not.
                 self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
                 let turn = self.settled(&live, now).after(entries);
-                if matches!(live.status, Status::Pending(_)) { turn.delayed(self.kind.wait().first) } else { turn }
+                if matches!(live.status, Status::Pending(_) | Status::Degraded(_)) {
+                    turn.delayed(self.kind.wait().first)
+                } else {
+                    turn
+                }
             }
             (Phase::Making, Answer::Created(Err(error))) => self.create_failed(&error, now),
             (Phase::Finding { .. }, Answer::Found(Ok(Some(id)))) => self.found(&id, now),
@@ -217,7 +221,9 @@ impl<'a> Task<'a> {
             (Phase::Settling { since, .. }, Answer::Followed(update, Ok(status))) => {
                 self.retries.reset();
                 match status {
-                    Status::Pending(what) => self.wait(since, &what, Request::Follow(update), now),
+                    Status::Pending(what) | Status::Degraded(what) => {
+                        self.wait(since, &what, Request::Follow(update), now)
+                    }
                     Status::Ready | Status::Deleting => {
                         // What is read now may still be an old answer: the update ended only now.
                         if let Some((_, at)) = &mut self.updated {
@@ -238,7 +244,7 @@ impl<'a> Task<'a> {
                     Deletion::Later(what) => self.wait(since, &what, Request::Delete, now),
                     Deletion::Accepted if self.is_recorded() => self.gone(now),
                     Deletion::Accepted => {
-                        self.phase = Phase::Going { since: now };
+                        self.phase = Phase::Going { since };
                         Turn::request(Request::Read)
                     }
                 }

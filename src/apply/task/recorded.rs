@@ -29,7 +29,7 @@ impl Task<'_> {
         let outputs = stored_outputs(self.kind, &live.outputs);
         let mut entries = vec![Entry::Adopted { address: address.clone(), id, record, outputs }];
         match live.status {
-            Status::Ready | Status::Pending(_) => {
+            Status::Ready | Status::Pending(_) | Status::Degraded(_) => {
                 Turn { entries, events: Vec::new(), next: Next::Finished(Some(live.outputs)) }
             }
             Status::Failed(why) => {
@@ -66,7 +66,7 @@ impl Task<'_> {
                 self.retries.reset();
                 return Turn::request(Request::Follow(update));
             }
-            Answer::Followed(update, Ok(Status::Pending(what))) => {
+            Answer::Followed(update, Ok(Status::Pending(what) | Status::Degraded(what))) => {
                 self.retries.reset();
                 return self.wait(since, &what, Request::Follow(update), now);
             }
@@ -85,7 +85,7 @@ impl Task<'_> {
         };
         match status {
             Status::Failed(why) => self.fail(&ProviderError::new(ErrorClass::Invalid, self.kind.name(), why)),
-            Status::Ready | Status::Pending(_) | Status::Deleting => {
+            Status::Ready | Status::Pending(_) | Status::Degraded(_) | Status::Deleting => {
                 let Some(spec) = self.desired.clone() else { return self.fail(&without_goal()) };
                 self.ready(&LiveDocument { spec, outputs, status: Status::Ready }, now)
             }

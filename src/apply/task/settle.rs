@@ -48,6 +48,10 @@ impl Task<'_> {
         let Phase::Settling { since, rounds, .. } = self.phase else { return self.fail(&without_goal()) };
         match &live.status {
             Status::Pending(what) => self.wait(since, what, Request::Read, now),
+            // What ails it may be what is to be changed.
+            Status::Degraded(what) if self.differences(&live.spec.value()).is_empty() => {
+                self.wait(since, what, Request::Read, now)
+            }
             Status::Failed(why) => {
                 let error = ProviderError::new(ErrorClass::Invalid, self.kind.name(), why.clone());
                 let entry = Entry::Tainted { address: self.change.address.clone(), reason: why.clone() };
@@ -58,7 +62,7 @@ impl Task<'_> {
             Status::Deleting => {
                 self.fail(&ProviderError::new(ErrorClass::Conflict, self.kind.name(), "someone is deleting it"))
             }
-            Status::Ready => {
+            Status::Ready | Status::Degraded(_) => {
                 let observed = live.spec.value();
                 let fields = self.differences(&observed);
                 if fields.is_empty() {
@@ -170,7 +174,7 @@ impl Task<'_> {
         match &live.status {
             Status::Deleting => return self.moved("it is being deleted"),
             Status::Failed(why) => return self.moved(why),
-            Status::Ready | Status::Pending(_) => {}
+            Status::Ready | Status::Pending(_) | Status::Degraded(_) => {}
         }
         let now_differs = self.differences(&live.spec.value());
         let unplanned: Vec<String> = now_differs

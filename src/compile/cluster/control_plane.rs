@@ -91,7 +91,8 @@ impl Lowering<'_> {
                 let operators = access.cidrs.iter().filter(|range| ipv6 || range.addr().is_ipv4());
                 let mut ranges: Vec<Input<String>> =
                     operators.map(|range| Input::Known(range.trunc().to_string())).collect();
-                let note = ranges.is_empty().then(|| {
+                // Ranges that are there and do not fit open nothing: the rules have warned of them.
+                let note = access.cidrs.is_empty().then(|| {
                     "the API server is open to any IPv4 address, because `api_access.cidrs` names no operator and \
                      nobody could reach it otherwise; it still asks who calls"
                         .to_owned()

@@ -7,12 +7,13 @@
 use super::Lowering;
 use super::identity::Roles;
 use crate::kinds::teardown::Spec;
-use crate::model::Address;
+use crate::model::{Address, Reference};
 
 impl Lowering<'_> {
     pub(super) fn sweeps(&mut self, roles: &Roles, nodes: Option<&Address>, association: Option<&Address>) {
         let cluster = self.itself();
-        let spec = Spec { cluster: self.cluster.name.as_str().to_owned(), vpc_id: self.site.vpc_id() };
+        // A cluster that is replaced takes its sweeps along: they are done before it goes.
+        let spec = Spec { cluster: Reference::to(&cluster, "name").into(), vpc_id: self.site.vpc_id() };
         let site = self.site;
 
         let controller = roles.workloads.as_ref().map(|workloads| &workloads.controller);
@@ -31,6 +32,8 @@ impl Lowering<'_> {
             self.declare(self.address("teardown.interfaces", &[]), &spec, &[&cluster]);
         }
 
+        // This one stands below the cluster, and knows its name alone.
+        let spec = Spec { cluster: self.cluster.name.as_str().into(), vpc_id: self.site.vpc_id() };
         let before: Vec<&Address> = site.private_subnet_addresses.iter().collect();
         self.declare(self.address("teardown.remains", &[]), &spec, &before);
     }

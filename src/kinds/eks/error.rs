@@ -79,7 +79,8 @@ fn class(error: &ProviderError) -> Option<ErrorClass> {
         // "Cannot EndpointAccessUpdate because cluster c currently has update u in progress", "Addon a cannot be
         // updated as it is currently in UPDATING state".
         "ResourceInUseException" => ErrorClass::Busy,
-        "InvalidStateException" => ErrorClass::Busy,
+        // "Upgrade readiness issues detected": it does not mend by itself.
+        "InvalidStateException" => ErrorClass::Conflict,
         "InvalidRequestException" if says("in progress") || says("not in ACTIVE") || says("not in Active") => {
             ErrorClass::Busy
         }

@@ -34,8 +34,7 @@ pub enum Sweep {
     LoadBalancers,
     /// `teardown.interfaces`: interfaces that the nodes' network plug-in left, between the nodes and the cluster.
     Interfaces,
-    /// `teardown.remains`: interfaces, security groups and the log group that the cluster itself left, between it and
-    /// the network.
+    /// `teardown.remains`: interfaces and security groups that the cluster itself left, between it and the network.
     Remains,
 }
 
@@ -44,7 +43,7 @@ pub enum Sweep {
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// The cluster's name in EKS.
-    pub cluster: String,
+    pub cluster: Input<String>,
     /// The VPC it is in.
     pub vpc_id: Input<String>,
 }
@@ -109,7 +108,7 @@ impl ResourceKind for Sweep {
 
     fn example() -> Spec {
         Spec {
-            cluster: "mesh1-cluster-1".to_owned(),
+            cluster: "mesh1-cluster-1".into(),
             vpc_id: Reference::to(&Address::new("aws.vpc", &["network1"]), "vpc_id").into(),
         }
     }
@@ -125,12 +124,12 @@ impl ResourceKind for Sweep {
 
     /// Makes nothing but the record.
     async fn create(&self, _: &Services, spec: &Spec, _: &Ownership) -> Result<Created<Spec, Outputs>, ProviderError> {
-        let cluster = Cluster::new(&spec.cluster, spec.vpc_id.known()?);
+        let cluster = Cluster::new(spec.cluster.known()?, spec.vpc_id.known()?);
         Ok(Created { id: cluster.id(), live: Some(live(&cluster)) })
     }
 
     async fn find(&self, _: &Services, spec: &Spec, _: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
-        Ok(Some(Cluster::new(&spec.cluster, spec.vpc_id.known()?).id()))
+        Ok(Some(Cluster::new(spec.cluster.known()?, spec.vpc_id.known()?).id()))
     }
 
     /// Nothing of it can change.
@@ -149,6 +148,6 @@ impl ResourceKind for Sweep {
 }
 
 fn live(cluster: &Cluster) -> Live<Spec, Outputs> {
-    let spec = Spec { cluster: cluster.name.clone(), vpc_id: Input::Known(cluster.vpc.clone()) };
+    let spec = Spec { cluster: Input::Known(cluster.name.clone()), vpc_id: Input::Known(cluster.vpc.clone()) };
     Live { spec, outputs: Outputs {}, status: Status::Ready }
 }

@@ -1,19 +1,21 @@
-//! Deletes what a cluster leaves when it is gone: interfaces, security groups, its log group.
+//! Deletes what a cluster leaves when it is gone: interfaces and security groups.
+//!
+//! Its log group stays: EKS makes it when somebody turns logging on, keeps it for later, and puts no tag on it by which a
+//! log of this cluster could be told from that of an earlier one of the same name. The audit names it.
 
-use crate::kinds::sdk::listing::{log_group, security_groups};
+use crate::kinds::sdk::listing::security_groups;
 use crate::kinds::sdk::{Absence, Answer, Services};
 use crate::resource::{Deletion, ProviderError};
 
 use super::belongs::Cluster;
 use super::{groups, interfaces};
 
-/// Takes one request's worth of the way to a VPC and a log without traces of the cluster.
+/// Takes one request's worth of the way to a VPC without traces of the cluster.
 pub(super) async fn sweep(services: &Services, cluster: &Cluster) -> Result<Deletion, ProviderError> {
-    // The log first: it waits for nothing, and need not wait until everything else is gone.
-    if let Some(name) = log_group(services, &cluster.name).await? {
-        let answer = services.logs.delete_log_group().log_group_name(&name).send().await;
-        answer.written("logs:DeleteLogGroup").unless_absent()?;
-        return Ok(Deletion::Again);
+    // A cluster of that name that is still there is not the one whose remains these would be.
+    let answer = services.eks.describe_cluster().name(&cluster.name).send().await;
+    if answer.read("eks:DescribeCluster").unless_absent()?.is_some() {
+        return Ok(Deletion::Accepted);
     }
     let all = security_groups(services, &cluster.vpc).await?;
     let own = |group: &aws_sdk_ec2::types::SecurityGroup| cluster.owns_group(group) || cluster.balances_with(group);

@@ -357,7 +357,7 @@ fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
         Some(state @ ("CREATE_FAILED" | "DELETE_FAILED")) => Status::Failed(format!("state is {state}: {}", said())),
         Some("DELETING") => Status::Deleting,
         // Its pods do not run yet: coredns has none to run on before there are nodes.
-        Some("DEGRADED") => Status::Pending(format!("state is DEGRADED: {}", said())),
+        Some("DEGRADED") => Status::Degraded(format!("state is DEGRADED: {}", said())),
         Some(state) => Status::Pending(format!("state is {state}")),
     }
 }
@@ -396,7 +396,7 @@ mod tests {
         let words = "InsufficientNumberOfReplicas: The add-on is unhealthy because it doesn't have the desired number of \
                      replicas: its pods do not run: look for nodes that are missing or full (kubectl -n kube-system get \
                      pods)";
-        assert_eq!(of(AddonStatus::Degraded), Status::Pending(format!("state is DEGRADED: {words}")));
+        assert_eq!(of(AddonStatus::Degraded), Status::Degraded(format!("state is DEGRADED: {words}")));
         assert_eq!(of(AddonStatus::CreateFailed), Status::Failed(format!("state is CREATE_FAILED: {words}")));
     }
 
