@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use crate::compile::Declaration;
 use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
 use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
-use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, claimed, stored_outputs};
+use crate::resource::{
+    KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, changed_hands, claimed, stored_outputs,
+};
 use crate::state::{Entry, Record, RecordStatus};
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
@@ -104,6 +106,13 @@ impl<'a> Planner<'a> {
             Err(finding) => return self.diagnostics.push(finding),
         };
         let prior_spec = record.as_ref().map(|(spec, _)| spec);
+        if let (Some(prior), Some(Observation::Present { id, live })) = (prior_spec, facts.observation.as_deref())
+            && facts.rules.is_named()
+            && facts.prior != Prior::Promised
+            && changed_hands(prior, &live.spec.value(), &self.state.mesh)
+        {
+            return self.strange(address, id, Some(&facts.declaration.origin));
+        }
         let live = match facts.observation.as_deref() {
             Some(Observation::Present { live, .. }) => Some(live),
             Some(Observation::Absent | Observation::Unreadable(_)) | None => None,

@@ -1,8 +1,8 @@
 //! What a plan says instead of deciding: what cannot be read or used, names that are taken, changes that are refused.
 
 use crate::model::diff::{FieldChange, Impact};
-use crate::model::{Code, Diagnostic, Location, Value};
-use crate::resource::{Status, claimed};
+use crate::model::{Address, AttrPath, Code, Diagnostic, Location, Value};
+use crate::resource::{MESH_TAG, RemoteId, Status, claimed};
 
 use super::decide::{Prior, Verdict};
 use super::declared::Facts;
@@ -56,6 +56,19 @@ impl Planner<'_> {
             }
         };
         self.diagnostics.push(finding.at_location(at));
+    }
+
+    /// What had this name was ours, and what has it now does not say so.
+    pub(super) fn strange(&mut self, address: &Address, id: &RemoteId, origin: Option<&AttrPath>) {
+        let message =
+            format!("{address}: {id} is there and no longer carries the tags of this mesh: it may be another one");
+        let finding = Diagnostic::error(Code("changed-hands"), message)
+            .help(format!("if it is another one, `meshplan state forget {address}` leaves it alone"))
+            .help(format!("if somebody took its tags off, put `{MESH_TAG} = {}` back on it", self.state.mesh));
+        self.diagnostics.push(match origin {
+            Some(origin) => finding.at(origin.clone()),
+            None => finding,
+        });
     }
 
     /// Something is there by the name that is declared, and state does not know it.

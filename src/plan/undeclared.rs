@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Address, Code, Diagnostic};
-use crate::resource::{KindRules, Possession};
+use crate::resource::{KindRules, Possession, changed_hands};
 use crate::state::Entry;
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
@@ -31,6 +31,14 @@ impl Planner<'_> {
             let rules = self.inputs.rules.kind(address.kind());
             let possession = rules.map_or(Possession::Owned, KindRules::possession);
             let fields = rules.map_or(&[][..], KindRules::fields);
+            if let (Some(record), Some(Observation::Present { id, live })) = (record, observation)
+                && rules.is_some_and(KindRules::is_named)
+                && prior != Prior::Promised
+                && changed_hands(&record.spec.value(), &live.spec.value(), &self.state.mesh)
+            {
+                self.strange(address, id, None);
+                continue;
+            }
             let verdict = match possession {
                 Possession::Owned | Possession::Recorded => decide(false, prior, seen),
                 Possession::Observed => decide_observed(false, prior, seen),

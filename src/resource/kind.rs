@@ -60,6 +60,13 @@ pub fn claimed(spec: &Value) -> Option<(&str, &str)> {
     Some((tags.get(MESH_TAG)?.as_str()?, tags.get(ADDRESS_TAG)?.as_str()?))
 }
 
+/// Whether an object that was this mesh's is so no longer, by its tags: another one has its name.
+#[must_use]
+pub fn changed_hands(before: &Value, now: &Value, mesh: &str) -> bool {
+    let ours = |spec: &Value| spec.get("tags").and_then(|tags| tags.get(MESH_TAG)?.as_str()) == Some(mesh);
+    ours(before) && !ours(now)
+}
+
 /// An object as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live<S, O> {

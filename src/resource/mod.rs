@@ -18,7 +18,7 @@ pub use erased::{DynKind, LiveDocument, READ_WIDTH, read_width};
 pub use error::{ErrorClass, ProviderError};
 pub use kind::{
     ADDRESS_TAG, Created, Deletion, Found, Live, MESH_TAG, Ownership, RemoteId, ResourceKind, Status, UpdateId,
-    Updated, claimed,
+    Updated, changed_hands, claimed,
 };
 pub use registry::{Registry, RuleBook};
 pub use rules::{

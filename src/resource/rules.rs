@@ -66,6 +66,12 @@ pub trait KindRules: Send + Sync {
         None
     }
 
+    /// Whether its objects' ids are names, which another object can have once the first is gone. One that had our tag
+    /// when it was last seen and has it no longer is taken for such a one: nothing is done to it.
+    fn is_named(&self) -> bool {
+        false
+    }
+
     /// Whether an update of these fields takes away what dependents may still use: they are changed first then.
     fn takes_away(&self, fields: &[FieldChange]) -> bool {
         let _ = fields;

@@ -224,6 +224,23 @@ fn a_name_that_is_taken_is_a_finding_and_nothing_is_touched() {
 }
 
 #[test]
+fn what_has_the_name_of_ours_and_not_its_tags_is_left_alone() {
+    let mut rig = Rig::new();
+    let declared = [declare("toy.named/a", &named("a", 1, None))];
+    let plan = rig.plan(&declared);
+    assert!(rig.apply_plan(&plan).unwrap().is_complete());
+    // Somebody deletes it, and makes one of their own with that name.
+    put("a", thing("a"));
+    let strange =
+        "changed-hands: toy.named/a: a is there and no longer carries the tags of this mesh: it may be another one";
+    for wanted in [&declared[..], &[]] {
+        let found = findings(&mut rig, wanted);
+        assert_eq!(found[0].0, strange);
+        assert_eq!(found[0].1[0], "if it is another one, `meshplan state forget toy.named/a` leaves it alone");
+    }
+}
+
+#[test]
 fn a_name_that_state_knows_under_another_address_is_a_move() {
     let mut rig = Rig::new();
     rig.apply(&[declare("toy.named/old", &thing("a"))]);

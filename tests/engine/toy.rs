@@ -190,6 +190,9 @@ impl KindRules for Toy {
     fn replace_order(&self) -> ReplaceOrder {
         self.order
     }
+    fn is_named(&self) -> bool {
+        self.name == "toy.named"
+    }
     fn known_id(&self, spec: &Value) -> Option<RemoteId> {
         let known = self.possession == Possession::Observed || self.name == "toy.named";
         known.then(|| spec.get("name")?.as_str().map(RemoteId::new))?

@@ -88,6 +88,10 @@ impl KindRules for AccessEntry {
         Api::Eks
     }
 
+    fn is_named(&self) -> bool {
+        true
+    }
+
     fn reads_each(&self) -> u32 {
         1
     }

@@ -99,6 +99,10 @@ impl KindRules for Addon {
         Api::Eks
     }
 
+    fn is_named(&self) -> bool {
+        true
+    }
+
     fn reads_each(&self) -> u32 {
         1
     }

@@ -143,6 +143,10 @@ impl KindRules for ControlPlane {
         Api::Eks
     }
 
+    fn is_named(&self) -> bool {
+        true
+    }
+
     fn reads_each(&self) -> u32 {
         1
     }

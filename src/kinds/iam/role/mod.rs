@@ -88,6 +88,10 @@ impl KindRules for Role {
         const { &[OutputRule::plain("arn"), OutputRule::plain("name")] }
     }
 
+    fn is_named(&self) -> bool {
+        true
+    }
+
     fn reads_each(&self) -> u32 {
         1 // of GetRole, of each list, and of GetRolePolicy: no role of ours has two inline policies
     }
