@@ -1,6 +1,6 @@
 //! Patterns with wildcards, as EC2's filters and the fault files have them.
 //!
-//! Entry point: [`matches`].
+//! Entry point: [`matches()`].
 
 /// Whether a text matches a pattern in which `*` stands for any text, `?` for any character, and `\` takes the next
 /// character as it is. Comparison is case-sensitive, as EC2's is.

@@ -1,6 +1,6 @@
 //! Which add-ons there are, in which versions for which Kubernetes, and how they can be configured.
 //!
-//! Entry points: [`find`], [`check_configuration`]. A table of a few real versions each; AWS has more, and third parties'.
+//! Entry points: [`find`], [`Entry::check_configuration`]. A table of a few real versions each; AWS has more, and third parties'.
 
 use serde_json::{Value, json};
 

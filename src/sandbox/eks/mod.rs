@@ -1,6 +1,6 @@
 //! EKS: clusters, managed node groups, add-ons, access, pod identities, and the updates of all of them.
 //!
-//! Entry points: [`API`], and [`settle`] for what time does. As in EC2 an operation checks everything and only then
+//! Entry points: [`API`], and [`settle()`] for what time does. As in EC2 an operation checks everything and only then
 //! changes the world. What a cluster really leaves in EC2 (its security group, network interfaces) is made and taken
 //! back by `traces`; why nodes do not join is found out by `join`. There is no Kubernetes behind a cluster here.
 
