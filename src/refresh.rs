@@ -1,6 +1,7 @@
 //! Reading the cloud before a plan: everything in state, and what unfinished creates may have made.
 //!
-//! Reads are batched per kind and target, and run side by side. A read that fails is not the end of the refresh: its
+//! What lives in a cluster is read after the clusters: with a cluster that is gone, what was in it is gone too; of one
+//! that cannot be reached nothing is known. Reads are batched per kind and target, and run side by side. A read that fails is not the end of the refresh: its
 //! resources are unreadable, and the planner decides what that means for each of them.
 
 use std::collections::BTreeMap;
@@ -73,12 +74,24 @@ pub async fn refresh(
     sink: &mut dyn Sink,
 ) -> Refreshed {
     let mut refreshed = Refreshed::default();
-    let mut looks = looks(registry, state, declarations, &mut refreshed.observed);
+    let looks = looks(registry, state, declarations, &mut refreshed.observed);
     let resources = looks.iter().map(Look::len).sum();
     let started = clock.now();
     sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
+    let (inside, outside): (Vec<_>, Vec<_>) = looks.into_iter().partition(|look| look.cluster().is_some());
+    see(outside, cloud, clock, state, &mut refreshed).await;
+    let inside = inside.into_iter().filter_map(|look| look.in_sight(&mut refreshed.observed)).collect();
+    see(inside, cloud, clock, state, &mut refreshed).await;
+    let at = clock.now();
+    let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
+    sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
+    refreshed
+}
+
+/// Looks, and looks again for what is not there.
+async fn see(mut looks: Vec<Look<'_>>, cloud: &Cloud, clock: &dyn Clock, state: &State, refreshed: &mut Refreshed) {
     let mut delays = SECOND_LOOKS.into_iter().enumerate();
-    loop {
+    while !looks.is_empty() {
         let again = looks.clone();
         let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
         while let Some((requests, found)) = answers.next().await {
@@ -93,15 +106,10 @@ pub async fn refresh(
                 && record.is_some_and(|record| n < LOOKS_FOR_THE_READY || record.status != RecordStatus::Ready)
         };
         looks = again.into_iter().filter_map(|look| look.only(&is_missing)).collect();
-        if looks.is_empty() {
-            break;
+        if !looks.is_empty() {
+            clock.sleep(delay).await;
         }
-        clock.sleep(delay).await;
     }
-    let at = clock.now();
-    let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
-    sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
-    refreshed
 }
 
 fn is_promised(state: &State, address: &Address) -> bool {
@@ -194,6 +202,38 @@ impl<'a> Look<'a> {
             Self::Read { who, .. } => who.len(),
             Self::Find { .. } => 1,
         }
+    }
+
+    fn addresses(&self) -> Vec<&Address> {
+        match self {
+            Self::Read { who, .. } => who.iter().map(|(address, _)| address).collect(),
+            Self::Find { address, .. } => vec![address],
+        }
+    }
+
+    /// The cluster that it looks into.
+    fn cluster(&self) -> Option<&Address> {
+        let (Self::Read { target, .. } | Self::Find { target, .. }) = self;
+        match target {
+            Target::Cluster { cluster } => Some(cluster),
+            Target::Aws { .. } | Target::Local => None,
+        }
+    }
+
+    /// Itself, unless what is known of its cluster says already what it would see.
+    fn in_sight(self, observed: &mut Observed) -> Option<Self> {
+        let cluster = self.cluster()?;
+        let answer = match observed.get(cluster) {
+            Some(Observation::Present { .. }) => return Some(self),
+            Some(Observation::Unreadable(why)) => {
+                Observation::Unreadable(format!("{cluster} could not be read: {why}"))
+            }
+            // Gone, or never made: nothing can be in it.
+            Some(Observation::Absent) | None => Observation::Absent,
+        };
+        let seen: Vec<_> = self.addresses().into_iter().map(|address| (address.clone(), answer.clone())).collect();
+        observed.extend(seen);
+        None
     }
 
     /// What is left of it for these addresses.

@@ -1,10 +1,11 @@
 //! What the planner decides, end to end over the toy provider.
 
-use meshplan::model::Address;
+use meshplan::model::{Address, Target};
 use meshplan::plan::{Inputs, Move, Scope, plan};
+use meshplan::resource::ErrorClass;
 
 use crate::rig::Rig;
-use crate::toy::{Object, Spec, declare, kind_on, on, thing, world};
+use crate::toy::{Fault, Object, Spec, declare, kind_on, on, thing, world};
 
 fn actions(plan: &meshplan::plan::Plan) -> Vec<String> {
     plan.changes
@@ -238,6 +239,32 @@ fn what_has_the_name_of_ours_and_not_its_tags_is_left_alone() {
         assert_eq!(found[0].0, strange);
         assert_eq!(found[0].1[0], "if it is another one, `meshplan state forget toy.named/a` leaves it alone");
     }
+}
+
+#[test]
+fn what_was_in_a_cluster_is_gone_with_it_and_unknown_while_it_cannot_be_reached() {
+    let mut rig = Rig::new();
+    let mut inside = kind_on("toy.thing", "inside", &["toy.thing/cluster"]);
+    inside.target = Target::Cluster { cluster: "toy.thing/cluster".parse().unwrap() };
+    let declared = [kind_on("toy.thing", "cluster", &[]), inside];
+    let plan = rig.plan(&declared);
+    assert!(rig.apply_plan(&plan).unwrap().is_complete());
+    assert!(rig.plan(&declared).is_empty());
+
+    // It cannot be read: nothing is decided of what is in it.
+    Rig::fault("read", "toy.thing", &[Fault::Refuse(ErrorClass::Denied)]);
+    let found: Vec<String> = findings(&mut rig, &declared).into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().any(|what| what.contains("toy.thing/inside could not be read: toy.thing/cluster")),
+        "{found:?}"
+    );
+
+    // Somebody deleted it: what was in it is made again, and no request asks for it.
+    world(|world| world.objects.retain(|_, object| object.spec.name != "cluster"));
+    let plan = rig.plan(&declared);
+    let gone = "(vanished: it is in state and gone from the cloud)";
+    assert_eq!(actions(&plan), [format!("+ toy.thing/cluster {gone}"), format!("+ toy.thing/inside {gone}")]);
 }
 
 #[test]
