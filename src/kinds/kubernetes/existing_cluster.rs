@@ -239,4 +239,62 @@ mod tests {
         assert_eq!(error.class, ErrorClass::Invalid);
         assert!(error.message.starts_with("`no/such/file` cannot be used: failed to read kubeconfig"), "{error}");
     }
+
+    /// Asks a server on loopback that gives this answer to whatever it is asked.
+    fn ask_one_that_answers(status: &'static str, body: &'static str) -> Result<Outputs, ProviderError> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let server = format!("http://{}", listener.local_addr().unwrap());
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("kubeconfig.json");
+            let kubeconfig = serde_json::json!({
+                "apiVersion": "v1", "kind": "Config", "current-context": "here",
+                "clusters": [{"name": "here", "cluster": {"server": server}}],
+                "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+                "users": [{"name": "me", "user": {"token": "t"}}],
+            });
+            let mut written = std::fs::File::create(&file).unwrap();
+            std::io::Write::write_all(&mut written, kubeconfig.to_string().as_bytes()).unwrap();
+            let spec = Spec { kubeconfig: file.to_string_lossy().into_owned(), context: None };
+            let answers = async {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4096];
+                let read = connection.read(&mut request).await.unwrap();
+                assert!(String::from_utf8_lossy(&request[..read]).starts_with("GET /version"), "another question");
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let (asked, ()) = tokio::join!(ask(&spec), answers);
+            asked
+        })
+    }
+
+    #[test]
+    fn a_cluster_that_answers_tells_its_version() {
+        let outputs = ask_one_that_answers(
+            "200 OK",
+            r#"{"major": "1", "minor": "35+", "gitVersion": "v1.35.2", "gitCommit": "", "gitTreeState": "",
+                "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}"#,
+        )
+        .unwrap();
+        assert_eq!(outputs.version, "1.35");
+        assert!(outputs.endpoint.starts_with("http://127.0.0.1:"), "{}", outputs.endpoint);
+    }
+
+    #[test]
+    fn a_cluster_that_refuses_is_there_and_says_so() {
+        let error = ask_one_that_answers(
+            "401 Unauthorized",
+            r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized",
+                "reason": "Unauthorized", "code": 401}"#,
+        )
+        .unwrap_err();
+        assert_eq!(error.class, ErrorClass::Denied);
+        assert!(error.message.contains("does not answer: ") && error.message.contains("Unauthorized"), "{error}");
+    }
 }
