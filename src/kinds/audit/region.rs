@@ -49,7 +49,12 @@ async fn tagged(look: &Look<'_>) -> Result<Vec<Leftover>, ProviderError> {
         for tag in page.read("ec2:DescribeTags")?.tags.unwrap_or_default() {
             let is_tag = tag.key() == Some(MESH) && tag.value() == Some(look.mesh);
             let (Some(id), true) = (tag.resource_id(), is_tag) else { continue };
-            let of = tag.resource_type().map(aws_sdk_ec2::types::ResourceType::as_str);
+            let of = match tag.resource_type().map(aws_sdk_ec2::types::ResourceType::as_str) {
+                // moto 5.2 has names of its own for these.
+                Some("nat-gateway") => Some("natgateway"),
+                Some("vpc-elastic-ip") => Some("elastic-ip"),
+                of => of,
+            };
             by_type.entry(of.unwrap_or_default().to_owned()).or_default().push(id.to_owned());
             let (what, cost) = match of {
                 Some("natgateway") => continue,
