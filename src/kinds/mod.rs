@@ -4,6 +4,7 @@
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
 pub mod aws;
+pub mod pki;
 mod sdk;
 
 use crate::resource::{DynKind, Registry};
@@ -19,6 +20,10 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::route_table::RouteTable,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &pki::existing_intermediate::ExistingIntermediate,
+    &pki::existing_root::ExistingRoot,
+    &pki::intermediate::Intermediate,
+    &pki::root::Root,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

@@ -46,7 +46,7 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        name.starts_with("aws.") && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
+        ["aws.", "pki."].iter().any(|family| name.starts_with(family)) && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
 
@@ -88,6 +88,10 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::route_table::RouteTable, &mut seen);
     holds_for(&aws::subnet::Subnet, &mut seen);
     holds_for(&aws::vpc::Vpc, &mut seen);
+    holds_for(&pki::existing_intermediate::ExistingIntermediate, &mut seen);
+    holds_for(&pki::existing_root::ExistingRoot, &mut seen);
+    holds_for(&pki::intermediate::Intermediate, &mut seen);
+    holds_for(&pki::root::Root, &mut seen);
     assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
     assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::compile::Declaration;
 use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
 use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
-use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, stored_outputs};
+use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, Validity, stored_outputs};
 use crate::state::{Entry, Record, RecordStatus};
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
 use super::model::{Action, Change, Goal, Observation, Reason};
+use super::{expiry, secrets};
 use super::outlook::{Outlook, top_level};
 use super::planner::{Planner, observed_fingerprint};
 
@@ -21,6 +22,8 @@ struct Facts<'a> {
     record: Option<&'a Record>,
     prior: Prior,
     observation: Option<&'a Observation>,
+    /// How long what is there is good.
+    validity: Option<Validity>,
 }
 
 impl<'a> Planner<'a> {
@@ -33,13 +36,21 @@ impl<'a> Planner<'a> {
             return;
         };
         let record = self.state.records.get(&declaration.address);
+        let observation = self.inputs.observed.and_then(|observed| observed.get(&declaration.address));
+        let validity = match observation {
+            Some(Observation::Present { live, .. }) => rules.validity(&live.outputs),
+            Some(Observation::Absent | Observation::Unreadable(_)) => None,
+            None => record.and_then(|record| rules.validity(&record.outputs)),
+        };
+        self.validities.extend(validity.map(|validity| (declaration.address.clone(), validity)));
         let facts = Facts {
             declaration,
             rules,
             declared: declaration.digest(),
             record,
             prior: self.prior(&declaration.address, record),
-            observation: self.inputs.observed.and_then(|observed| observed.get(&declaration.address)),
+            observation,
+            validity,
         };
         if self.is_untouched(&facts) {
             self.no_ops += 1;
@@ -59,6 +70,7 @@ impl<'a> Planner<'a> {
             && record.deposed.is_empty()
             && record.protected == is_protected(facts)
             && !self.inputs.scope.replace.contains(&facts.declaration.address)
+            && !self.is_due(facts)
             && !self.state.intents.contains_key(&facts.declaration.address)
             && facts.declaration.references.iter().all(|address| self.outlooks.is_settled(address))
             && match facts.observation {
@@ -71,6 +83,11 @@ impl<'a> Planner<'a> {
                 }
                 Some(Observation::Absent | Observation::Unreadable(_)) => false,
             }
+    }
+
+    /// Whether it is time to replace what still is as it should be.
+    fn is_due(&self, facts: &Facts<'_>) -> bool {
+        facts.validity.is_some_and(|validity| expiry::is_due(validity, self.inputs.scope.as_of))
     }
 
     fn decide_declared(&mut self, facts: &Facts<'a>) {
@@ -99,7 +116,8 @@ impl<'a> Planner<'a> {
             let documents = ThreeWay { desired: &desired, prior: prior_spec, observed: there };
             diff(documents, facts.rules.fields(), &self.state.lineage)
         });
-        let seen = self.seen(facts, live, difference(&fields, self.inputs.scope.replace.contains(address)));
+        let anyway = self.inputs.scope.replace.contains(address) || self.is_due(facts);
+        let seen = self.seen(facts, live, difference(&fields, anyway));
         let elsewhere = facts.record.filter(|record| record.target != facts.declaration.target);
         let verdict = match facts.rules.possession() {
             Possession::Owned | Possession::Recorded
@@ -131,13 +149,18 @@ impl<'a> Planner<'a> {
     fn fill(&mut self, facts: &Facts<'_>) -> Result<Value, Diagnostic> {
         let (state, rules, outlooks) = (self.state, self.inputs.rules, &mut self.outlooks);
         let observed = self.inputs.observed;
-        facts
-            .declaration
-            .spec
-            .value()
-            .fill(&mut |reference| {
+        let spec = facts.declaration.spec.value();
+        if let Some((path, reference)) = secrets::misplaced(&spec, facts.rules, rules) {
+            let message = format!(
+                "{}: `{path}` would show the secret {reference}: it is no sensitive field",
+                facts.declaration.address
+            );
+            return Err(Diagnostic::error(Code("secret-exposed"), message).at(facts.declaration.origin.clone()));
+        }
+        spec.fill(&mut |reference| {
                 outlooks.lookup(
                     reference,
+                    &state.lineage,
                     rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
                     || match observed.and_then(|observed| observed.get(&reference.address)) {
                         Some(Observation::Present { live, .. }) => Some(&live.outputs),
@@ -204,7 +227,12 @@ impl<'a> Planner<'a> {
                 (Action::Update, Reason::Changed)
             }
             Verdict::Update => (Action::Update, Reason::Drifted),
-            Verdict::Replace(why) => (Action::Replace, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Replace(why) => match (Self::reason(why, facts, &fields, &failed), facts.validity) {
+                (Reason::Requested, Some(validity)) if self.is_due(facts) => {
+                    (Action::Replace, Reason::Renewal(validity.until))
+                }
+                (reason, _) => (Action::Replace, reason),
+            },
             Verdict::Adopt(why) => (Action::Adopt, Self::reason(why, facts, &fields, &failed)),
             Verdict::Wait => (Action::Wait, Reason::CreateUnfinished),
             Verdict::Delete(why) => (Action::Delete, Self::reason(why, facts, &fields, &failed)),

@@ -7,12 +7,14 @@
 mod basis;
 pub mod decide;
 mod declared;
+mod expiry;
 mod model;
 mod only;
 mod outlook;
 mod planner;
 mod protect;
 pub mod render;
+mod secrets;
 mod steps;
 mod undeclared;
 

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod erased;
 pub mod error;
+pub mod keeper;
 pub mod kind;
 pub mod registry;
 pub mod rules;
@@ -15,10 +16,11 @@ pub mod wait;
 pub use client::{Client, Cloud};
 pub use erased::{DynKind, LiveDocument, READ_WIDTH};
 pub use error::{ErrorClass, ProviderError};
+pub use keeper::{ClearText, Keeper};
 pub use kind::{Created, Deletion, Found, Live, Ownership, RemoteId, ResourceKind, Status, UpdateId, Updated};
 pub use registry::{Registry, RuleBook};
 pub use rules::{
     Api, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder, UpgradeError,
-    stored_outputs,
+    Validity, stored_outputs,
 };
 pub use wait::WaitPolicy;
