@@ -124,12 +124,6 @@ fn looks<'a>(
         match registry.kind(address.kind()) {
             // What the promise made is what matters; the record's own object is its predecessor.
             Some(_) if promised => {}
-            // What its create answered was never recorded, and cannot be asked for again.
-            Some(kind)
-                if kind.possession() == Possession::Recorded && record.status == RecordStatus::Creating =>
-            {
-                observed.insert(address.clone(), Observation::Absent);
-            }
             Some(kind) if kind.possession() == Possession::Recorded => {
                 let live =
                     LiveDocument { spec: record.spec.clone(), outputs: record.outputs.clone(), status: Status::Ready };

@@ -23,7 +23,7 @@ pub(super) fn is_due(validity: Validity, as_of: Option<Timestamp>) -> bool {
 /// Until when things are good, a line each.
 pub(super) fn notes(validities: &[(Address, Validity)], changes: &[Change]) -> Vec<String> {
     let mut staying: Vec<_> = staying(validities, changes).collect();
-    staying.sort_by_key(|(address, validity)| (validity.until, address));
+    staying.sort_by_key(|(address, validity)| (validity.until, *address));
     let line = |(address, validity): &(&Address, Validity)| {
         let until = format!("{address} is valid until {}", date(validity.until));
         match validity.renew_after {

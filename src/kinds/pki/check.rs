@@ -48,7 +48,11 @@ pub(super) fn root(certificate: File<'_>, key: Option<File<'_>>, terms: Terms) -
     if blocks.len() > 1 {
         findings.push(format!("`{}` holds {} certificates: a root is one", certificate.path, blocks.len()));
     }
-    let Some(parsed) = blocks.first().and_then(|der| parse(der)) else { return findings };
+    let parsed = blocks.first().and_then(|der| parse(der));
+    if let Some(key) = key {
+        findings.extend(key_of(key, certificate, parsed.as_ref(), false));
+    }
+    let Some(parsed) = parsed else { return findings };
     authority(certificate.path, &parsed, terms, &mut findings);
     if parsed.subject().as_raw() != parsed.issuer().as_raw() {
         findings.push(format!("`{}` is no root: `{}` signed it", certificate.path, parsed.issuer()));
@@ -57,9 +61,6 @@ pub(super) fn root(certificate: File<'_>, key: Option<File<'_>>, terms: Terms) -
     }
     if path_length(&parsed) == Some(0) {
         findings.push(format!("`{}` may sign no intermediates: its path length is 0", certificate.path));
-    }
-    if let Some(key) = key {
-        findings.extend(key_of(key, certificate, &parsed, false));
     }
     findings
 }
@@ -84,9 +85,13 @@ pub(super) fn intermediate(
             chain.path
         ));
     }
-    let Some(parsed) = own.first().and_then(|der| parse(der)) else { return findings };
+    let parsed = own.first().and_then(|der| parse(der));
+    findings.extend(key_of(key, certificate, parsed.as_ref(), true));
+    let Some(parsed) = parsed else { return findings };
     authority(certificate.path, &parsed, terms, &mut findings);
-    findings.extend(key_of(key, certificate, &parsed, true));
+    if roots.is_empty() {
+        return findings;
+    }
     if roots.first().is_some_and(|root| own.first() == Some(root)) {
         findings.push(format!("`{}` is the root itself: every cluster needs an intermediate", certificate.path));
         return findings;
@@ -119,7 +124,7 @@ pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
 
 /// The certificates in a file, in DER.
 fn certificates(file: File<'_>, findings: &mut Vec<String>) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
+    let (mut found, before) = (Vec::new(), findings.len());
     for block in Pem::iter_from_buffer(file.text.as_bytes()) {
         match block {
             Ok(block) if block.label == "CERTIFICATE" && parse(&block.contents).is_some() => found.push(block.contents),
@@ -130,7 +135,7 @@ fn certificates(file: File<'_>, findings: &mut Vec<String>) -> Vec<Vec<u8>> {
             Err(_) => findings.push(format!("`{}` holds a damaged PEM block", file.path)),
         }
     }
-    if found.is_empty() && findings.is_empty() {
+    if found.is_empty() && findings.len() == before {
         findings.push(format!("`{}` holds no certificate: it has to be PEM (`-----BEGIN CERTIFICATE-----`)", file.path));
     }
     found
@@ -192,7 +197,7 @@ fn lifetime(certificate: &X509Certificate<'_>, terms: Terms, find: &mut dyn FnMu
 }
 
 /// What is wrong with a key, or between it and its certificate. The key itself is in no finding.
-fn key_of(file: File<'_>, of: File<'_>, certificate: &X509Certificate<'_>, for_istiod: bool) -> Vec<String> {
+fn key_of(file: File<'_>, of: File<'_>, certificate: Option<&X509Certificate<'_>>, for_istiod: bool) -> Vec<String> {
     let finding = |what: &str| vec![format!("`{}` {what}", file.path)];
     let mut before = None;
     for block in Pem::iter_from_buffer(file.text.as_bytes()) {
@@ -210,7 +215,9 @@ fn key_of(file: File<'_>, of: File<'_>, certificate: &X509Certificate<'_>, for_i
             return finding("is no key that istiod reads: ECDSA or RSA, as PKCS #8, SEC 1 or PKCS #1");
         };
         let mut findings = Vec::new();
-        if pair.public_key_raw() != certificate.public_key().subject_public_key.data.as_ref() {
+        if certificate
+            .is_some_and(|of| pair.public_key_raw() != of.public_key().subject_public_key.data.as_ref())
+        {
             findings.push(format!("`{}` is not the key of `{}`", file.path, of.path));
         }
         if let Some(label) = before.filter(|_| for_istiod) {
@@ -233,6 +240,15 @@ fn leads_to_root(
     let mut findings = Vec::new();
     let mut current = own.clone();
     for depth in 1..LONGEST_CHAIN {
+        if current.subject().as_raw() == current.issuer().as_raw() {
+            findings.push(format!(
+                "`{}` leads to `{}`, which is not the root in `{}`",
+                certificate.path,
+                current.subject(),
+                root.path
+            ));
+            return findings;
+        }
         let issuer = |pool: &'_ [Vec<u8>]| -> Option<usize> {
             pool.iter().position(|der| {
                 parse(der).is_some_and(|issuer| {
