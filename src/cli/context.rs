@@ -57,12 +57,7 @@ impl Source {
 }
 
 impl Context {
-    pub(super) fn new(
-        globals: Globals,
-        streams: Streams,
-        arguments: &[OsString],
-        identity: Option<PathBuf>,
-    ) -> Self {
+    pub(super) fn new(globals: Globals, streams: Streams, arguments: &[OsString], identity: Option<PathBuf>) -> Self {
         let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_string_lossy()).collect();
         Self { globals, streams, command: format!("meshplan {}", words.join(" ")), identity }
     }

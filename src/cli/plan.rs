@@ -32,7 +32,8 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     }
     let state = context.state(&source.mesh, source.region.as_deref())?;
     check(context, &state, &source)?;
-    let session = if args.offline { None } else { Some(Session::open(context, source.region.as_deref(), &state.lineage).await?) };
+    let session =
+        if args.offline { None } else { Some(Session::open(context, source.region.as_deref(), &state.lineage).await?) };
     let account = match &session {
         Some(session) => Some(session.check(&state, source.region.as_deref()).await?),
         None => None,

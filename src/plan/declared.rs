@@ -10,9 +10,9 @@ use crate::state::{Entry, Record, RecordStatus};
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
 use super::model::{Action, Change, Goal, Observation, Reason};
-use super::{expiry, secrets};
 use super::outlook::{Outlook, top_level};
 use super::planner::{Planner, observed_fingerprint};
+use super::{expiry, secrets};
 
 /// What is known of a declared resource before it is decided.
 struct Facts<'a> {
@@ -158,22 +158,22 @@ impl<'a> Planner<'a> {
             return Err(Diagnostic::error(Code("secret-exposed"), message).at(facts.declaration.origin.clone()));
         }
         spec.fill(&mut |reference| {
-                outlooks.lookup(
-                    reference,
-                    &state.lineage,
-                    rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
-                    || match observed.and_then(|observed| observed.get(&reference.address)) {
-                        Some(Observation::Present { live, .. }) => Some(&live.outputs),
-                        Some(Observation::Absent | Observation::Unreadable(_)) | None => {
-                            state.records.get(&reference.address).map(|record| &record.outputs)
-                        }
-                    },
-                )
-            })
-            .map_err(|error| {
-                let message = format!("{}: {error}", facts.declaration.address);
-                Diagnostic::error(Code("unusable-output"), message).at(facts.declaration.origin.clone())
-            })
+            outlooks.lookup(
+                reference,
+                &state.lineage,
+                rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
+                || match observed.and_then(|observed| observed.get(&reference.address)) {
+                    Some(Observation::Present { live, .. }) => Some(&live.outputs),
+                    Some(Observation::Absent | Observation::Unreadable(_)) | None => {
+                        state.records.get(&reference.address).map(|record| &record.outputs)
+                    }
+                },
+            )
+        })
+        .map_err(|error| {
+            let message = format!("{}: {error}", facts.declaration.address);
+            Diagnostic::error(Code("unusable-output"), message).at(facts.declaration.origin.clone())
+        })
     }
 
     /// The record's spec and outputs, in the shape of this version of its kind.

@@ -12,7 +12,9 @@ pub(super) fn parse(text: &str) -> Result<Recipient, VaultError> {
     let text = text.trim();
     let refuse = |why: &str| Err(VaultError::Recipient { recipient: shown(text), why: why.to_owned() });
     if text.starts_with("AGE-SECRET-KEY-") || text.contains("PRIVATE KEY") {
-        return refuse("it is a private key; name its public key, and consider it disclosed if the topology was shared");
+        return refuse(
+            "it is a private key; name its public key, and consider it disclosed if the topology was shared",
+        );
     }
     if text.starts_with("age1") {
         return match text.parse::<age::x25519::Recipient>() {

@@ -105,6 +105,16 @@ fn recover(folder: &Path, declared: &[Declaration], expected: &str, touch: u64) 
 
 /// Crashes a run from `before` to `after` at each of its touches, and recovers from each state that leaves.
 pub(crate) fn every_touch(name: &str, before: &[Declaration], after: &[Declaration]) {
+    every_touch_seen(name, before, after, &|_| ());
+}
+
+/// The same, and looks at what each crash leaves on disk, and at what is there after its recovery.
+pub(crate) fn every_touch_seen(
+    name: &str,
+    before: &[Declaration],
+    after: &[Declaration],
+    look: &(dyn Fn(&Path) + Sync),
+) {
     let folder = tempfile::tempdir().unwrap();
     let crashes = record(folder.path(), before, after);
     let next = Mutex::new(crashes.states.iter());
@@ -116,7 +126,9 @@ pub(crate) fn every_touch(name: &str, before: &[Declaration], after: &[Declarati
                     let mut worst = 0;
                     loop {
                         let Some((touch, state)) = next.lock().unwrap().next() else { return worst };
+                        look(state);
                         worst = worst.max(recover(state, after, &crashes.expected, *touch));
+                        look(state);
                         std::fs::remove_dir_all(state).unwrap();
                     }
                 })

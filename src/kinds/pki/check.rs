@@ -136,7 +136,8 @@ fn certificates(file: File<'_>, findings: &mut Vec<String>) -> Vec<Vec<u8>> {
         }
     }
     if found.is_empty() && findings.len() == before {
-        findings.push(format!("`{}` holds no certificate: it has to be PEM (`-----BEGIN CERTIFICATE-----`)", file.path));
+        findings
+            .push(format!("`{}` holds no certificate: it has to be PEM (`-----BEGIN CERTIFICATE-----`)", file.path));
     }
     found
 }
@@ -215,9 +216,7 @@ fn key_of(file: File<'_>, of: File<'_>, certificate: Option<&X509Certificate<'_>
             return finding("is no key that istiod reads: ECDSA or RSA, as PKCS #8, SEC 1 or PKCS #1");
         };
         let mut findings = Vec::new();
-        if certificate
-            .is_some_and(|of| pair.public_key_raw() != of.public_key().subject_public_key.data.as_ref())
-        {
+        if certificate.is_some_and(|of| pair.public_key_raw() != of.public_key().subject_public_key.data.as_ref()) {
             findings.push(format!("`{}` is not the key of `{}`", file.path, of.path));
         }
         if let Some(label) = before.filter(|_| for_istiod) {
@@ -275,7 +274,9 @@ fn leads_to_root(
         let Some(issuer) = pool.get(n).and_then(|der| parse(der)) else { return findings };
         let whose = format!("{}: {}", if is_root { root.path } else { chain.path }, issuer.subject());
         if path_length(&issuer).is_some_and(|length| (length as usize) < depth) {
-            findings.push(format!("`{whose}` allows fewer authorities below it than there are: its path length is too small"));
+            findings.push(format!(
+                "`{whose}` allows fewer authorities below it than there are: its path length is too small"
+            ));
         }
         authority(&whose, &issuer, Terms { min_validity_seconds: 0, ..terms }, &mut findings);
         if is_root {

@@ -65,14 +65,16 @@ impl KindRules for ExistingIntermediate {
     }
 
     fn outputs(&self) -> &'static [OutputRule] {
-        const { &[
-            OutputRule { name: "certificate", class: OutputClass::Plain, changes_with: &["certificate"] },
-            OutputRule { name: "chain", class: OutputClass::Plain, changes_with: &["chain"] },
-            OutputRule { name: "root", class: OutputClass::Plain, changes_with: &["root"] },
-            OutputRule { name: "key", class: OutputClass::Ephemeral, changes_with: &["key"] },
-            OutputRule { name: "fingerprint", class: OutputClass::Plain, changes_with: &["certificate"] },
-            OutputRule { name: "not_after", class: OutputClass::Plain, changes_with: &["certificate"] },
-        ] }
+        const {
+            &[
+                OutputRule { name: "certificate", class: OutputClass::Plain, changes_with: &["certificate"] },
+                OutputRule { name: "chain", class: OutputClass::Plain, changes_with: &["chain"] },
+                OutputRule { name: "root", class: OutputClass::Plain, changes_with: &["root"] },
+                OutputRule { name: "key", class: OutputClass::Ephemeral, changes_with: &["key"] },
+                OutputRule { name: "fingerprint", class: OutputClass::Plain, changes_with: &["certificate"] },
+                OutputRule { name: "not_after", class: OutputClass::Plain, changes_with: &["certificate"] },
+            ]
+        }
     }
 
     fn expected(&self) -> Expected {
@@ -150,9 +152,7 @@ impl ResourceKind for ExistingIntermediate {
 
 fn look(spec: Spec, now: Timestamp) -> Live<Spec, Outputs> {
     let mut findings = Vec::new();
-    let mut read = |path: &str| {
-        Pki::read(path).map_err(|why| findings.push(why)).ok()
-    };
+    let mut read = |path: &str| Pki::read(path).map_err(|why| findings.push(why)).ok();
     let (certificate, key, chain, root) =
         (read(&spec.certificate), read(&spec.key).map(PrivateKey::new), read(&spec.chain), read(&spec.root));
     if let (Some(certificate), Some(key), Some(chain), Some(root)) = (&certificate, &key, &chain, &root) {
@@ -188,7 +188,9 @@ fn tell_apart(lives: &mut [Live<Spec, Outputs>]) {
         for (what, mark) in [("subject", parsed.subject().as_raw()), ("serial number", parsed.raw_serial())] {
             let path = &live.spec.certificate;
             match seen.get(mark) {
-                Some(other) => findings.push(format!("`{path}` has the {what} of `{other}`: each cluster needs its own")),
+                Some(other) => {
+                    findings.push(format!("`{path}` has the {what} of `{other}`: each cluster needs its own"))
+                }
                 None => {
                     seen.insert(mark.to_owned(), path.clone());
                 }

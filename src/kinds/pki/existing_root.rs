@@ -67,12 +67,14 @@ impl KindRules for ExistingRoot {
     }
 
     fn outputs(&self) -> &'static [OutputRule] {
-        const { &[
-            OutputRule { name: "certificate", class: OutputClass::Plain, changes_with: &["certificate"] },
-            OutputRule { name: "key", class: OutputClass::Ephemeral, changes_with: &["key"] },
-            OutputRule { name: "fingerprint", class: OutputClass::Plain, changes_with: &["certificate"] },
-            OutputRule { name: "not_after", class: OutputClass::Plain, changes_with: &["certificate"] },
-        ] }
+        const {
+            &[
+                OutputRule { name: "certificate", class: OutputClass::Plain, changes_with: &["certificate"] },
+                OutputRule { name: "key", class: OutputClass::Ephemeral, changes_with: &["key"] },
+                OutputRule { name: "fingerprint", class: OutputClass::Plain, changes_with: &["certificate"] },
+                OutputRule { name: "not_after", class: OutputClass::Plain, changes_with: &["certificate"] },
+            ]
+        }
     }
 
     fn expected(&self) -> Expected {

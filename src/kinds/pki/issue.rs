@@ -67,7 +67,8 @@ pub(super) fn intermediate(
 ) -> Result<Made, String> {
     let (issuer_pem, issuer_key) = issuer;
     let issuer_der = super::check::only_certificate(issuer_pem).map_err(|why| format!("the root {why}"))?;
-    let (_, parsed) = X509Certificate::from_der(&issuer_der).map_err(|error| format!("the root is damaged: {error}"))?;
+    let (_, parsed) =
+        X509Certificate::from_der(&issuer_der).map_err(|error| format!("the root is damaged: {error}"))?;
     let (from, until) = validity(&parsed)?;
     let now = whole_seconds(now);
     if until <= now {
@@ -85,8 +86,7 @@ pub(super) fn intermediate(
     params.subject_alt_names =
         vec![SanType::DnsName(ISTIOD.try_into().map_err(|error: rcgen::Error| error.to_string())?)];
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages =
-        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
     let root_key = KeyPair::from_pem(issuer_key.expose())
         .map_err(|_| "the root's key cannot be read: it has to be an unencrypted PEM of ECDSA or RSA".to_owned())?;
@@ -98,7 +98,9 @@ pub(super) fn intermediate(
     let (_, issued) =
         X509Certificate::from_der(certificate.der()).map_err(|error| format!("what was issued is damaged: {error}"))?;
     if issued.issuer().as_raw() != parsed.subject().as_raw() {
-        return Err("the root's subject repeats a part, which cannot be issued by here: give ready intermediates".to_owned());
+        return Err(
+            "the root's subject repeats a part, which cannot be issued by here: give ready intermediates".to_owned()
+        );
     }
     if issued.verify_signature(Some(parsed.public_key())).is_err() {
         return Err("the root's key does not belong to its certificate".to_owned());

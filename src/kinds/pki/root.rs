@@ -141,12 +141,8 @@ impl ResourceKind for Root {
         let made = issue::root(organization, common_name, *key, *ttl_seconds, client.now())
             .map_err(|why| ProviderError::new(ErrorClass::Invalid, "pki:make-root", why))?;
         let key = client.keeper().seal(recipients, &Secret::new(made.key.expose().to_owned().into()))?;
-        let outputs = Outputs {
-            certificate: made.certificate,
-            key,
-            fingerprint: made.fingerprint,
-            not_after: made.not_after,
-        };
+        let outputs =
+            Outputs { certificate: made.certificate, key, fingerprint: made.fingerprint, not_after: made.not_after };
         let live = Live { spec: spec.clone(), outputs, status: Status::Ready };
         Ok(Created { id: RemoteId::new(made.serial), live: Some(live) })
     }
@@ -170,6 +166,7 @@ impl ResourceKind for Root {
 /// A life of some length.
 pub(super) fn check_ttl(spec: &Value) -> Vec<FieldError> {
     let none = matches!(spec.get("ttl_seconds"), Some(Value::Number(number)) if number.as_u64() == Some(0));
-    let finding = || FieldError { path: AttrPath::keys(&["ttl_seconds"]), message: "it would never be valid".to_owned() };
+    let finding =
+        || FieldError { path: AttrPath::keys(&["ttl_seconds"]), message: "it would never be valid".to_owned() };
     none.then(finding).into_iter().collect()
 }

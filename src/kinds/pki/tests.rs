@@ -70,7 +70,10 @@ fn a_root_is_what_istiod_takes() {
     assert_eq!(made.not_before, "2026-11-23T20:10:00Z".parse().unwrap());
     assert!(made.key.expose().starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert_eq!(format!("{:?}", made.key), "(sensitive)");
-    assert_ne!(parsed(&made.certificate, |a| a.subject().to_string()), parsed(&root().certificate, |b| b.subject().to_string()));
+    assert_ne!(
+        parsed(&made.certificate, |a| a.subject().to_string()),
+        parsed(&root().certificate, |b| b.subject().to_string())
+    );
 }
 
 #[test]
@@ -245,7 +248,13 @@ fn every_fault_of_a_given_file_is_named() {
     let key = good.key.expose();
     of("nothing is PEM", "a", "b", "c", "d");
     of("the key is of another", &good.certificate, other.key.expose(), &chain, &root.certificate);
-    of("the key has a passphrase", &good.certificate, &key.replace("PRIVATE", "ENCRYPTED PRIVATE"), &chain, &root.certificate);
+    of(
+        "the key has a passphrase",
+        &good.certificate,
+        &key.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+        &chain,
+        &root.certificate,
+    );
     let led = format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{key}");
     of("the key comes second", &good.certificate, &led, &chain, &root.certificate);
     of("the root is another", &good.certificate, key, &chain, &other.certificate);
@@ -278,7 +287,9 @@ fn every_fault_of_a_given_file_is_named() {
         section(&mut report, name, &root_findings(&certificate, Some(&key)));
     };
     spoiled_root("root: all is well", &|_| {});
-    spoiled_root("root: may sign no intermediates", &|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    spoiled_root("root: may sign no intermediates", &|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+    });
     spoiled_root("root: expired", &|params| params.not_after = rcgen::date_time_ymd(2026, 6, 1));
     section(&mut report, "root: an intermediate", &root_findings(&good.certificate, Some(&good.key)));
     section(&mut report, "root: several", &root_findings(&format!("{}{}", root.certificate, other.certificate), None));
