@@ -79,7 +79,10 @@ impl Context {
         };
         let name = path.display().to_string();
         let text = fs::read_to_string(&path).with_context(|| format!("could not read the topology `{name}`"))?;
-        let parsed = topology::parse(&text);
+        let mut parsed = topology::parse(&text);
+        if let (Some(topology), Some(folder)) = (&mut parsed.topology, path.parent()) {
+            topology.ca.found_in(folder);
+        }
         let source = diagnostics::Source { name: &name, text: &text, spans: &parsed.spans };
         self.print(&parsed.diagnostics, Some(source));
         let Some(topology) = &parsed.topology else {

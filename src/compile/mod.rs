@@ -5,6 +5,7 @@
 
 mod declaration;
 mod network;
+pub mod trust;
 
 pub use declaration::Declaration;
 
