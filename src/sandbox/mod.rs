@@ -80,6 +80,7 @@ impl Sandbox {
             account: options.account.clone(),
             counter: 0,
             realistic: options.profile == Profile::Realistic,
+            even: options.even,
             never_ready: false,
         };
         let (store, world, now) = if options.persist {

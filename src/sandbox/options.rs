@@ -13,6 +13,9 @@ pub struct Options {
     pub faults: Faults,
     /// How much of a real cloud's slowness there is.
     pub profile: Profile,
+    /// Whether everything that takes time takes the middle of its range, instead of a time that is drawn for each
+    /// object: for comparing runs of different sizes, of which a larger one meets a slower slowest object.
+    pub even: bool,
     /// The fuse of the crash harness.
     pub fuse: Fuse,
     /// The account that everything belongs to: twelve digits. A world that persists keeps the one it began with.
@@ -31,6 +34,7 @@ impl Default for Options {
             speed: Speed::default(),
             faults: Faults::default(),
             profile: Profile::Realistic,
+            even: false,
             fuse: Fuse::never(),
             account: "123456789012".to_owned(),
             persist: true,
