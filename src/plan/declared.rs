@@ -42,11 +42,7 @@ impl<'a> Planner<'a> {
         let recorded = rules.possession() == Possession::Recorded;
         let observed = self.inputs.observed.filter(|_| !recorded);
         let observation = observed.and_then(|observed| observed.get(&declaration.address));
-        let validity = match observation {
-            Some(Observation::Present { live, .. }) => rules.validity(&live.outputs),
-            Some(Observation::Absent | Observation::Unreadable(_)) => None,
-            None => record.and_then(|record| rules.validity(&record.outputs)),
-        };
+        let validity = expiry::validity(rules, record, observation);
         self.validities.extend(validity.map(|validity| (declaration.address.clone(), validity)));
         let mut facts = Facts {
             declaration,
@@ -196,13 +192,7 @@ impl<'a> Planner<'a> {
         let (state, rules, outlooks) = (self.state, self.inputs.rules, &mut self.outlooks);
         let observed = self.inputs.observed;
         let spec = facts.declaration.spec.value();
-        if let Some((path, reference)) = secrets::misplaced(&spec, facts.rules, rules) {
-            let message = format!(
-                "{}: `{path}` would show the secret {reference}: it is no sensitive field",
-                facts.declaration.address
-            );
-            return Err(Diagnostic::error(Code("secret-exposed"), message).at(facts.declaration.origin.clone()));
-        }
+        secrets::check(facts.declaration, &spec, facts.rules, rules)?;
         spec.fill(&mut |reference| {
             outlooks.lookup(
                 reference,

@@ -5,15 +5,29 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Address, Code, Diagnostic};
-use crate::resource::Validity;
+use crate::resource::{KindRules, Validity};
+use crate::state::Record;
 
-use super::model::{Action, Change};
+use super::model::{Action, Change, Observation};
 
 /// What nobody renews by itself is warned of so long before its end: a root takes weeks to change.
 const WARNED: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 /// So many are listed one by one; of more only the first to end is named.
 const LISTED: usize = 6;
+
+/// How long what is there is good: as it was read, or as it is on record.
+pub(super) fn validity(
+    rules: &dyn KindRules,
+    record: Option<&Record>,
+    observation: Option<&Observation>,
+) -> Option<Validity> {
+    match observation {
+        Some(Observation::Present { live, .. }) => rules.validity(&live.outputs),
+        Some(Observation::Absent | Observation::Unreadable(_)) => None,
+        None => rules.validity(&record?.outputs),
+    }
+}
 
 /// Whether it is time to make the next.
 pub(super) fn is_due(validity: Validity, as_of: Option<Timestamp>) -> bool {

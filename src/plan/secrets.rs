@@ -1,11 +1,24 @@
 //! Where secrets may go: an output that is not plain fills sensitive fields alone. Anything else would be kept and shown.
 
+use crate::compile::Declaration;
 use crate::model::diff::is_sensitive;
-use crate::model::{AttrPath, Reference, Segment, Value};
+use crate::model::{AttrPath, Code, Diagnostic, Reference, Segment, Value};
 use crate::resource::{KindRules, OutputClass, RuleBook};
 
-/// The first reference of a spec to a secret that stands where a secret may not: a defect of whoever declared it.
-pub(super) fn misplaced(spec: &Value, rules: &dyn KindRules, book: &RuleBook) -> Option<(AttrPath, Reference)> {
+/// Refuses a declaration with a reference to a secret that stands where a secret may not: a defect of whoever made it.
+pub(super) fn check(
+    declaration: &Declaration,
+    spec: &Value,
+    rules: &dyn KindRules,
+    book: &RuleBook,
+) -> Result<(), Diagnostic> {
+    let Some((path, reference)) = misplaced(spec, rules, book) else { return Ok(()) };
+    let address = &declaration.address;
+    let message = format!("{address}: `{path}` would show the secret {reference}: it is no sensitive field");
+    Err(Diagnostic::error(Code("secret-exposed"), message).at(declaration.origin.clone()))
+}
+
+fn misplaced(spec: &Value, rules: &dyn KindRules, book: &RuleBook) -> Option<(AttrPath, Reference)> {
     below(spec, rules, book, &mut Vec::new())
 }
 
