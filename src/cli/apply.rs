@@ -36,14 +36,14 @@ pub(super) async fn apply(
 ) -> anyhow::Result<Exit> {
     let Some(path) = source else {
         refuse_scope(args)?;
-        return saved(context, pending(context)?, yes).await;
+        return Box::pin(saved(context, pending(context)?, yes)).await;
     };
     let content = fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
     // A plan is JSON and a topology is TOML, which cannot begin with a brace.
     if content.trim_start().starts_with('{') {
         refuse_scope(args)?;
         let plan = parse(&content).with_context(|| format!("`{}` cannot be used", path.display()))?;
-        return saved(context, plan, yes).await;
+        return Box::pin(saved(context, plan, yes)).await;
     }
     let source = context.topology(Some(path))?;
     let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;

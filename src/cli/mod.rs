@@ -133,7 +133,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
         Command::Apply { source, yes, scope } => Box::pin(apply::apply(context, source.as_deref(), yes, &scope)).await,
-        Command::Destroy { mesh, yes } => apply::destroy(context, mesh.as_deref(), yes).await,
+        Command::Destroy { mesh, yes } => Box::pin(apply::destroy(context, mesh.as_deref(), yes)).await,
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await
         }

@@ -1,7 +1,7 @@
 //! What can go wrong with sealing and opening: each names the file or the public key, and the way out.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::resource::{ErrorClass, ProviderError};
 
@@ -39,7 +39,7 @@ pub enum VaultError {
     },
     /// No identity fits.
     #[error("it is sealed to {}, and {}: give the file of an identity that opens it with `--identity FILE`{}",
-        to.join(" and "), tried_text(tried), restore(to, own))]
+        to.join(" and "), tried_text(tried), restore(to, own.as_deref()))]
     NoneOpens {
         /// The public keys it is sealed to.
         to: Vec<String>,
@@ -66,7 +66,7 @@ fn tried_text(tried: &[PathBuf]) -> String {
 }
 
 /// What is sealed to one age key was probably sealed to an identity made at first use, perhaps on another machine.
-fn restore(to: &[String], own: &Option<PathBuf>) -> String {
+fn restore(to: &[String], own: Option<&Path>) -> String {
     match (to, own) {
         ([one], Some(own)) if one.starts_with("age1") => format!(", or restore {} from its backup", own.display()),
         _ => String::new(),

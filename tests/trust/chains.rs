@@ -110,13 +110,14 @@ fn workload(folder: &Path) -> Option<()> {
     assert!(succeeds(folder, &lax)?.contains("OK"));
     // An authority below it is one too many: its path length is 0.
     put(folder, "lower.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n");
+    succeeds(folder, &["req", "-new", "-key", "workload-key.pem", "-subj", "/CN=lower", "-out", "lower.csr"])?;
     succeeds(
         folder,
         &[
             "x509",
             "-req",
             "-in",
-            "workload.csr",
+            "lower.csr",
             "-CA",
             "ca-cert.pem",
             "-CAkey",

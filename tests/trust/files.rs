@@ -1,16 +1,43 @@
 //! Roots and intermediates that others made, in files.
 
 use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use meshplan::compile::Declaration;
 use meshplan::kinds::pki::{KeyKind, existing_intermediate, existing_root};
-use meshplan::model::Address;
+use meshplan::model::{Address, Clock};
 use meshplan::plan::Scope;
+use meshplan::resource::Cloud;
 
 use crate::chains::{openssl, put};
 use crate::replica::{self, Spec};
 use crate::rig::{InSandbox, run};
-use crate::{declare, everything, intermediate_address, intermediate_spec, process, sorted};
+use crate::{declare, everything, intermediate_address, intermediate_spec, sorted};
+
+/// Long after openssl dated its certificates, and long before they end.
+struct Later;
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        "2060-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A process at that time.
+fn process(home: &Path) -> InSandbox {
+    let mut process = crate::process(home);
+    let cloud = Cloud::new(process.sandbox.sdk_config()).with_keeper(Rc::new(crate::rig::vault(home)));
+    process.process.cloud = cloud.with_clock(Arc::new(Later));
+    process
+}
 
 fn path(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()

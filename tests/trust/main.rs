@@ -7,8 +7,10 @@ mod files;
 mod keys;
 mod renewal;
 mod replica;
+#[expect(dead_code, reason = "the rest of it is for those who begin with a topology")]
 #[path = "../support/rig.rs"]
 mod rig;
+#[expect(dead_code, reason = "the rest of it is for those who do not look at what is left")]
 #[path = "../support/touches.rs"]
 mod touches;
 

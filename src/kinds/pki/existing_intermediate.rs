@@ -189,7 +189,7 @@ fn tell_apart(lives: &mut [Live<Spec, Outputs>]) {
             let path = &live.spec.certificate;
             match seen.get(mark) {
                 Some(other) => {
-                    findings.push(format!("`{path}` has the {what} of `{other}`: each cluster needs its own"))
+                    findings.push(format!("`{path}` has the {what} of `{other}`: each cluster needs its own"));
                 }
                 None => {
                     seen.insert(mark.to_owned(), path.clone());

@@ -29,7 +29,6 @@ pub(super) struct Made {
     pub(super) serial: String,
     /// SHA-256 of the certificate, 64 hexadecimal digits.
     pub(super) fingerprint: String,
-    pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
 }
 
@@ -137,13 +136,12 @@ fn key_pair(kind: KeyKind) -> Result<KeyPair, String> {
 fn made(certificate: &rcgen::Certificate, key: &KeyPair, serial: &[u8]) -> Result<Made, String> {
     let (_, parsed) =
         X509Certificate::from_der(certificate.der()).map_err(|error| format!("what was made is damaged: {error}"))?;
-    let (not_before, not_after) = validity(&parsed)?;
+    let (_, not_after) = validity(&parsed)?;
     Ok(Made {
         certificate: terminated(certificate.pem()),
         key: PrivateKey::new(terminated(key.serialize_pem())),
         serial: data_encoding::HEXLOWER.encode(serial),
         fingerprint: fingerprint(certificate.der()),
-        not_before,
         not_after,
     })
 }
