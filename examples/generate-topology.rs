@@ -62,6 +62,10 @@ pub(crate) fn topology(arguments: &Arguments) -> Result<String, std::fmt::Error>
             text.push_str("dual_stack = true\n");
         }
     }
+    if arguments.clusters_per_network > 0 {
+        // EKS takes 40 ranges for a public endpoint: fewer than many networks have.
+        text.push_str("\n[api_access]\npublic = \"any\"\n");
+    }
     for n in 1..=arguments.networks {
         for m in 1..=arguments.clusters_per_network {
             write!(text, "\n[clusters.cluster-{n}-{m}]\nnetwork = \"network-{n}\"\n")?;

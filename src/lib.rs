@@ -24,6 +24,7 @@
 //! | [`state`] | what we own and what we promised; the files that keep it | [`state::State`] |
 //! | [`refresh`] | reads what is there, in batches | [`refresh::refresh`] |
 //! | [`plan`] | the decision table, the step graph, three renderings | [`plan::plan`] |
+//! | [`preflight`] | asks whether the cloud offers what a plan makes, and has room for it | [`preflight::check`] |
 //! | [`apply`] | the scheduler and the loop | [`apply::apply`] |
 //! | [`sandbox`] | the simulated cloud, its clock and its faults | [`sandbox::Sandbox`] |
 //! | [`vault`] | encrypts the keys that we make, and opens them | [`vault::Vault`] |
@@ -41,6 +42,7 @@
 //! | resource | model | topology, plan, apply, ui |
 //! | plan | model, compile's types, the state model, `resource::KindRules` | `DynKind`, kinds, clocks, files, env |
 //! | refresh, apply | plan, state, resource, model; refresh also `compile::Declaration` | topology, concrete kinds, ui |
+//! | preflight | plan, resource, model; also `compile::Declaration` | topology, kinds, ui |
 //! | kinds | resource, model | topology, plan, apply, state, ui, each other |
 //! | vault | model, resource | everything else of ours, the environment |
 //! | sandbox | model | plan, apply, kinds: it is a cloud, not part of the engine |
@@ -90,6 +92,8 @@
 //! | `~/.config/meshplan/identity.txt` | [`vault`] | the operator's identity, made when the first key is sealed; 0600 |
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
 //! | the topology | [`cli`] | read only |
+//! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
+//! | the kubeconfig of an existing cluster | [`kinds`] | read only |
 //! | `~/.aws/*`, `AWS_*` | the AWS SDK | credentials, read only |
 //!
 //! # How to add a kind
@@ -111,6 +115,7 @@ pub mod compile;
 pub mod kinds;
 pub mod model;
 pub mod plan;
+pub mod preflight;
 pub mod refresh;
 pub mod resource;
 pub mod sandbox;

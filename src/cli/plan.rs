@@ -12,7 +12,7 @@ use super::args::{Format, PlanArgs, ScopeArgs};
 use super::clock::WallClock;
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
-use super::{Exit, data};
+use super::{Exit, data, foreign};
 use crate::compile::Declaration;
 use crate::kinds::registry;
 use crate::model::diagnostic::did_you_mean;
@@ -20,6 +20,7 @@ use crate::model::event::Sink;
 use crate::model::{Address, Clock, Code, Diagnostic};
 use crate::plan::render::{json, markdown, parse, text};
 use crate::plan::{Inputs, Plan, Planned, Scope, assume};
+use crate::preflight;
 use crate::refresh::refresh;
 use crate::state::{Caller, State, store};
 use crate::ui::{Console, Form};
@@ -41,6 +42,14 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let mut console = Console::new(context.streams, Form::Lines);
     let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
     let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    if let Some(session) = &session {
+        look_ahead(context, session, &source, &plan).await?;
+        let foreign = foreign::foreign(session, &state, &plan).await?;
+        if !foreign.is_empty() {
+            context.judge(&[foreign::finding(&foreign, false)], None)?;
+            plan.notes.extend(foreign.iter().map(foreign::sentence));
+        }
+    }
     // What whoever applies it later has to find again.
     plan.basis = assume(&plan, &state)?;
     plan.region.clone_from(&source.region);
@@ -190,6 +199,19 @@ pub(super) async fn make(
         plan.source = Some(source.name.clone());
     }
     Ok(plan)
+}
+
+/// Asks the cloud whether it can give what the plan makes. An error among what is found ends the command, before
+/// anything is made.
+pub(super) async fn look_ahead(
+    context: &Context,
+    session: &Session,
+    source: &Source,
+    plan: &Plan,
+) -> anyhow::Result<()> {
+    let asking = preflight::check(&session.cloud, &*session.clock, &source.compiled.declarations, plan);
+    let found = session.drive(asking).await;
+    context.judge(&found, Some(source))
 }
 
 /// A finding for each address that the plan is allowed or asked to replace and that nobody knows: a slip of the pen

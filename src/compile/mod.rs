@@ -1,13 +1,17 @@
 //! From a topology to declarations. Pure: no file, no clock, no cloud, and no state.
 //!
 //! Entry point: [`compile`]. One file per part of the mesh; what it derived by default stays with the declaration as
-//! a note. It deliberately checks no rule of the topology: what reaches it has passed them.
+//! a note. Networks come first, and what clusters need of them is handed on as a `Site`. It deliberately checks no rule of the topology: what reaches it has passed them.
 
+mod cluster;
 mod declaration;
 mod network;
+mod site;
 pub mod trust;
 
 pub use declaration::Declaration;
+
+use std::collections::BTreeMap;
 
 use crate::model::Diagnostic;
 use crate::topology::Topology;
@@ -27,20 +31,32 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(topology: &Topology) -> Compiled {
     let mut compiled = Compiled { declarations: Vec::new(), diagnostics: Vec::new(), notes: Vec::new() };
+    let mut sites = BTreeMap::new();
     for network in topology.networks.values() {
-        network::compile(topology, network, &mut compiled);
+        if let Some(site) = network::compile(topology, network, &mut compiled) {
+            sites.insert(&network.name, site);
+        }
     }
-    // Addresses are unique by construction: each has its kind and its network's name.
+    let mesh = cluster::Mesh::new(topology, &sites);
+    for cluster in topology.clusters.values() {
+        cluster::compile(&mesh, cluster, &mut compiled);
+    }
+    // Addresses are unique by construction: each has its kind and the name of its network or cluster.
     compiled.declarations.sort_unstable_by(|a, b| a.address.cmp(&b.address));
-    compiled.notes.extend(not_planned(topology.clusters.len()));
+    compiled.notes.extend(not_planned(topology));
     compiled
 }
 
-fn not_planned(clusters: usize) -> Option<String> {
-    match clusters {
-        0 => None,
-        1 => Some("1 cluster is declared; this version plans networks only".to_owned()),
-        n => Some(format!("{n} clusters are declared; this version plans networks only")),
+/// What is declared and not built by this version.
+fn not_planned(topology: &Topology) -> Option<String> {
+    let names: Vec<&str> = topology.peerings.keys().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => None,
+        [only] => Some(format!("the peering {only} is declared, and this version does not build it")),
+        [first, rest @ ..] => Some(format!(
+            "the peerings {first} and {} more are declared, and this version does not build them",
+            rest.len()
+        )),
     }
 }
 

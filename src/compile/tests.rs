@@ -8,7 +8,7 @@ use super::{Compiled, compile};
 
 const HEAD: &str = "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n";
 
-fn compiled(body: &str) -> Compiled {
+pub(super) fn compiled(body: &str) -> Compiled {
     let parsed = parse(&format!("{HEAD}{body}"));
     assert!(!parsed.has_errors(), "{:#?}", parsed.diagnostics);
     let compiled = compile(&parsed.topology.unwrap());
@@ -33,7 +33,7 @@ fn compiled(body: &str) -> Compiled {
 }
 
 /// One line a declaration: what it is, what it refers to, what else it waits for.
-fn graph(compiled: &Compiled) -> String {
+pub(super) fn graph(compiled: &Compiled) -> String {
     let mut text = String::new();
     for declaration in &compiled.declarations {
         let list = |addresses: &[crate::model::Address]| {
@@ -53,7 +53,7 @@ fn graph(compiled: &Compiled) -> String {
     text
 }
 
-fn spec(compiled: &Compiled, address: &str) -> String {
+pub(super) fn spec(compiled: &Compiled, address: &str) -> String {
     let declaration = compiled.declarations.iter().find(|d| d.address.as_str() == address).unwrap();
     let value: serde_json::Value = declaration.spec.decode().unwrap();
     serde_json::to_string_pretty(&value).unwrap()
@@ -104,9 +104,11 @@ fn an_existing_network_is_one_look() {
 }
 
 #[test]
-fn clusters_are_counted_until_they_are_built() {
-    let compiled = compiled("[networks.n1]\ncidr = \"10.1.0.0/16\"\n[clusters.c1]\nnetwork = \"n1\"\n");
-    assert_eq!(compiled.notes, ["1 cluster is declared; this version plans networks only"]);
+fn what_is_declared_and_not_built_is_said() {
+    let compiled = compiled(
+        "[networks.n1]\ncidr = \"10.1.0.0/16\"\n[networks.n2]\ncidr = \"10.2.0.0/16\"\n[peering.p]\nnetworks = [\"n1\", \"n2\"]\n",
+    );
+    assert_eq!(compiled.notes, ["the peering p is declared, and this version does not build it"]);
 }
 
 #[test]

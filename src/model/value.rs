@@ -43,6 +43,9 @@ pub enum Pick {
         /// Zero-based.
         index: u32,
     },
+    /// Every element of a list, in the place of the hole: the hole stands in an array, which holds as many elements
+    /// more or fewer as the list does.
+    Every,
 }
 
 /// Why a [`Pick`] does not fit its value.
@@ -87,6 +90,15 @@ impl Reference {
                 | Value::Unknown(_) => None,
             }
             .ok_or_else(|| fail(&format_args!("element {index}"))),
+            Some(Pick::Every) => match output {
+                Value::Array(_) => Ok(output.clone()),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Object(_)
+                | Value::Unknown(_) => Err(fail(&"every element")),
+            },
         }
     }
 }
@@ -98,6 +110,7 @@ impl fmt::Display for Reference {
             None => Ok(()),
             Some(Pick::Ipv6Subnet { prefix, index }) => write!(f, "[/{prefix} #{index}]"),
             Some(Pick::Element { index }) => write!(f, "[{index}]"),
+            Some(Pick::Every) => f.write_str("[*]"),
         }
     }
 }
@@ -219,6 +232,11 @@ impl Value {
         }
     }
 
+    /// Whether this is a hole for every element of a list.
+    fn is_every(&self) -> bool {
+        matches!(self, Self::Unknown(Reference { pick: Some(Pick::Every), .. }))
+    }
+
     /// Whether the tree has a hole.
     #[must_use]
     pub fn has_unknown(&self) -> bool {
@@ -238,7 +256,16 @@ impl Value {
                 Some(output) => reference.take(&output)?,
                 None => self.clone(),
             },
-            Self::Array(items) => Self::Array(items.iter().map(|item| item.fill(lookup)).collect::<Result<_, _>>()?),
+            Self::Array(items) => {
+                let mut filled = Vec::with_capacity(items.len());
+                for item in items {
+                    match item.fill(lookup)? {
+                        Self::Array(elements) if item.is_every() => filled.extend(elements),
+                        element => filled.push(element),
+                    }
+                }
+                Self::Array(filled)
+            }
             Self::Object(fields) => Self::Object(
                 fields
                     .iter()
@@ -360,5 +387,16 @@ mod tests {
         let error = hole.fill(&mut |_| Some("10.0.0.0/8".into())).unwrap_err();
         assert_eq!(error.to_string(), "cannot take subnet 3 of length /64 of \"10.0.0.0/8\"");
         assert_eq!(hole.fill(&mut |_| None).unwrap(), hole);
+    }
+
+    #[test]
+    fn every_element_of_a_list_takes_the_place_of_the_hole() {
+        let every = Value::Unknown(Reference::to(&vpc(), "nat_cidrs").pick(Pick::Every));
+        let list = Value::Array(vec!["a".into(), every.clone(), "z".into()]);
+        let cidrs = |texts: &[&str]| Value::Array(texts.iter().map(|text| Value::from(*text)).collect());
+        assert_eq!(list.fill(&mut |_| Some(cidrs(&["1", "2"]))).unwrap(), cidrs(&["a", "1", "2", "z"]));
+        assert_eq!(list.fill(&mut |_| Some(cidrs(&[]))).unwrap(), cidrs(&["a", "z"]));
+        assert_eq!(list.fill(&mut |_| None).unwrap(), list);
+        assert_eq!(list.fill(&mut |_| Some("1".into())).unwrap_err().to_string(), "cannot take every element of \"1\"");
     }
 }

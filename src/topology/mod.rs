@@ -5,6 +5,7 @@
 
 pub mod carve;
 mod decode;
+pub mod instance;
 mod parse;
 mod resolve;
 pub mod resolved;
@@ -13,6 +14,7 @@ pub mod schema;
 mod spans;
 
 pub use parse::{Parsed, parse};
+pub(crate) use resolve::merge;
 pub use resolve::{DEFAULT_ISTIO, DEFAULT_KUBERNETES};
 pub use resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,

@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::schema::{
     Ami, Azs, CaSource, Capacity, DurationText, IpAddressType, IpFamily, IstioVersion, KeyKind, KubernetesVersion, Nat,
-    NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values,
+    NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values, WorkloadIdentity,
 };
 use crate::model::Address;
 
@@ -74,6 +74,8 @@ pub struct Topology {
     pub mesh: Mesh,
     /// The release of the AWS Load Balancer Controller.
     pub load_balancer_controller: String,
+    /// Whether Kubernetes versions in paid extended support are agreed to.
+    pub extended_support: bool,
     /// The user's tags.
     pub tags: BTreeMap<String, String>,
     /// The networks.
@@ -115,6 +117,10 @@ pub struct Mesh {
     pub trust_domain_aliases: Vec<String>,
     /// Whether families may mix inside one Istio network.
     pub allow_mixed_families: bool,
+    /// The ARN of the policy that bounds every role; `None` for no boundary.
+    pub permissions_boundary: Option<String>,
+    /// The IAM path of every role.
+    pub role_path: String,
 }
 
 /// One network.
@@ -184,6 +190,10 @@ pub struct Cluster {
     pub nodes: Nodes,
     /// The cluster to use instead of building one.
     pub existing: Option<ExistingCluster>,
+    /// How its pods get AWS permissions.
+    pub workload_identity: WorkloadIdentity,
+    /// Whether EKS itself refuses to delete it.
+    pub deletion_protection: bool,
     /// The families of its east-west load balancer.
     pub gateway: IpAddressType,
     /// The name of its east-west load balancer, if one was given.

@@ -13,6 +13,13 @@ use meshplan::topology::parse;
 
 use crate::rig::{declarations, topology};
 
+#[expect(dead_code, reason = "the example's own command line")]
+#[path = "../../examples/generate-topology.rs"]
+mod generator;
+
+/// What a forge takes in one comment, in UTF-16 units.
+const COMMENT: usize = 65_536;
+
 fn first_plan(text: &str) -> Plan {
     let parsed = parse(text);
     assert!(!parsed.has_errors(), "{:#?}", parsed.diagnostics);
@@ -32,7 +39,8 @@ fn first_plan(text: &str) -> Plan {
 
 /// The text without the fields of what is created.
 fn outline(text: &str) -> String {
-    let kept = text.lines().filter(|line| !line.starts_with("      + ") && !line.trim().is_empty());
+    let is_field = |line: &str| line.starts_with("      ") && line.trim_start().starts_with("+ ");
+    let kept = text.lines().filter(|line| !is_field(line) && !line.trim().is_empty());
     kept.collect::<Vec<_>>().join("\n")
 }
 
@@ -61,10 +69,52 @@ fn every_topology_plans_as_it_did() {
         let plan = first_plan(&topology(&name));
         let shown =
             format!("{}\n\n=== markdown ===\n\n{}", outline(&text(&plan, Style::plain())), unfolded(&markdown(&plan)));
+        assert!(shown.lines().count() <= 200, "{name}: nobody reviews {} lines", shown.lines().count());
         insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name.trim_end_matches(".toml"), shown);
         });
     }
+}
+
+#[test]
+fn the_comment_of_two_networks_is_one_screen_and_its_folds() {
+    let comment = markdown(&first_plan(&topology("two-network.toml")));
+    let (head, folds) = comment.split_once("<details>").unwrap();
+    assert!(head.lines().count() <= 40, "{head}");
+    assert!(head.lines().all(|line| line.chars().count() <= 260), "{head}");
+    for part in
+        ["network <b>network1</b>", "network <b>network2</b>", "cluster <b>cluster-1</b>", "cluster <b>cluster-2</b>"]
+    {
+        assert!(folds.contains(part), "{part} has a fold of its own");
+    }
+    assert!(!comment.contains("Cut to fit"), "there is room for all of it");
+    assert_eq!(comment.matches("meshplan:address").count(), 1, "tags that all have are said once");
+    assert!(comment.lines().count() < 800, "{} lines", comment.lines().count());
+}
+
+#[test]
+fn the_comment_of_64_clusters_fits_and_says_what_was_cut() {
+    let arguments = generator::Arguments {
+        networks: 64,
+        clusters_per_network: 1,
+        regions: 4,
+        azs: 3,
+        dual_stack: true,
+        ipv6: true,
+    };
+    let plan = first_plan(&generator::topology(&arguments).unwrap());
+    assert!(plan.changes.len() > 1_900, "{} changes", plan.changes.len());
+    let comment = markdown(&plan);
+    let width = comment.encode_utf16().count();
+    assert!(width <= COMMENT && width > COMMENT * 9 / 10, "{width}: as much as fits");
+    assert!(comment.contains("**Cut to fit into a comment:**") && comment.contains("are not listed ("), "{comment}");
+    for n in 1..=64 {
+        assert!(comment.contains(&format!("network <b>network-{n}</b>:")), "network-{n} is named");
+        assert!(comment.contains(&format!("cluster <b>cluster-{n}-1</b>:")), "cluster-{n}-1 is named");
+        assert!(comment.contains(&format!("+ eks.cluster/cluster-{n}-1 ")), "what takes longest is listed first");
+    }
+    let (head, _) = comment.split_once("<details>").unwrap();
+    assert!(head.lines().count() <= 40, "{head}");
 }
 
 #[test]

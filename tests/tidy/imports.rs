@@ -94,6 +94,13 @@ const TABLE: &[Row] = &[
         because: "it reads through the contract, for whatever kinds there are, and never looks at the topology",
     },
     Row {
+        module: "preflight",
+        may: &["model", "plan", "resource"],
+        may_items: &["compile::Declaration"],
+        never: &["clap", "indicatif"],
+        because: "it asks the cloud what a plan depends on, and changes neither",
+    },
+    Row {
         module: "apply",
         may: &["model", "plan", "state", "resource"],
         may_items: &[],

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::site::Site;
 use super::{Compiled, Declaration};
 use crate::kinds::aws::tags::Tags;
 use crate::kinds::aws::{
@@ -34,13 +35,14 @@ const ANY_IPV6: &str = "::/0";
 const ROLE_PUBLIC: &str = "kubernetes.io/role/elb";
 const ROLE_PRIVATE: &str = "kubernetes.io/role/internal-elb";
 
-/// Adds a network's declarations.
-pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) {
+/// Adds a network's declarations, and answers what its clusters stand on; `None` if it cannot be built.
+pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) -> Option<Site> {
     let origin = AttrPath::keys(&["networks", network.name.as_str()]);
     let target = Target::aws(network.region.as_str());
-    let mut lowering = Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new() };
+    let mut lowering =
+        Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new(), eips: Vec::new() };
     match &network.existing {
-        Some(existing) => lowering.existing(existing),
+        Some(existing) => Some(lowering.existing(existing)),
         None => lowering.build(),
     }
 }
@@ -53,6 +55,8 @@ struct Lowering<'a> {
     compiled: &'a mut Compiled,
     /// The routes of each route table.
     routes: BTreeMap<Address, Vec<Address>>,
+    /// The addresses of the NAT gateways.
+    eips: Vec<Address>,
 }
 
 /// The resources that others refer to.
@@ -64,7 +68,7 @@ struct Gateways {
 
 impl Lowering<'_> {
     /// A network of someone else's.
-    fn existing(&mut self, existing: &ExistingNetwork) {
+    fn existing(&mut self, existing: &ExistingNetwork) -> Site {
         let address = self.address("aws.existing_network", &[]);
         let spec = existing_network::Spec {
             vpc_id: existing.vpc_id.clone(),
@@ -75,17 +79,32 @@ impl Lowering<'_> {
             ipv4_egress: self.network.nat != Nat::None,
             role_tags: true,
         };
-        self.declare(address, &spec, &[], &[]);
+        self.declare(address.clone(), &spec, &[], &[]);
         let unmanaged = existing.manage_tags.then(|| {
             "`manage_tags` is not acted on by this version: the subnets' role tags are only checked".to_owned()
         });
         self.note_last(self.network.notes.iter().cloned().chain(unmanaged));
+        let subnet = |index| Reference::to(&address, "private_subnet_ids").pick(Pick::Element { index }).into();
+        let nats = Reference::to(&address, "nat_cidrs").pick(Pick::Every);
+        Site {
+            private_subnets: (0..).zip(&existing.private_subnets).map(|(n, _)| subnet(n)).collect(),
+            private_subnet_addresses: Vec::new(),
+            egress: Vec::new(),
+            public: Vec::new(),
+            nat_cidrs: if self.network.nat == Nat::None { Vec::new() } else { vec![nats.into()] },
+            dual_stack: self.network.dual_stack,
+            target: self.target.clone(),
+            vpc: address,
+        }
     }
 
     /// A network of our own.
-    fn build(&mut self) {
+    fn build(&mut self) -> Option<Site> {
         let (zones, chosen) = zones(&self.network.azs, &self.network.region);
-        let Some(carving) = carve(self.network.cidr, zones.len()) else { return self.no_room(zones.len()) };
+        let Some(carving) = carve(self.network.cidr, zones.len()) else {
+            self.no_room(zones.len());
+            return None;
+        };
         let gateways = self.gateways(chosen);
         let public_table = self.public_table(&gateways);
         let public: Vec<Address> = (0_u32..)
@@ -97,7 +116,19 @@ impl Lowering<'_> {
             })
             .collect();
         let private_tables = self.private_tables(&zones, &public, &gateways);
-        self.private_subnets(&zones, &carving, &private_tables, &gateways);
+        let private = self.private_subnets(&zones, &carving, &private_tables, &gateways);
+        let routes = |table: &Address| self.routes.get(table).cloned().unwrap_or_default();
+        Some(Site {
+            private_subnets: private.iter().map(|subnet| Reference::to(subnet, "subnet_id").into()).collect(),
+            private_subnet_addresses: private,
+            // A NAT gateway is a way out as long as its own subnet has one.
+            egress: private_tables.iter().chain([&public_table]).flat_map(routes).collect(),
+            public: public.into_iter().chain(routes(&public_table)).collect(),
+            nat_cidrs: self.eips.iter().map(|eip| Reference::to(eip, "public_cidr").into()).collect(),
+            dual_stack: self.network.dual_stack,
+            target: self.target.clone(),
+            vpc: gateways.vpc,
+        })
     }
 
     fn no_room(&mut self, n_zones: usize) {
@@ -183,6 +214,7 @@ impl Lowering<'_> {
         let eip = self.address("aws.eip", &[part]);
         let spec = eip::Spec { tags: self.tags(&eip, part) };
         self.declare(eip.clone(), &spec, &[], &[&gateways.internet]);
+        self.eips.push(eip.clone());
         let nat = self.address("aws.nat_gateway", &[part]);
         let spec = nat_gateway::Spec {
             subnet_id: Reference::to(subnet, "subnet_id").into(),
@@ -246,12 +278,19 @@ impl Lowering<'_> {
         self.routes.entry(table.clone()).or_default().push(address);
     }
 
-    fn private_subnets(&mut self, zones: &[Zone], carving: &Carving, tables: &[Address], gateways: &Gateways) {
+    fn private_subnets(
+        &mut self,
+        zones: &[Zone],
+        carving: &Carving,
+        tables: &[Address],
+        gateways: &Gateways,
+    ) -> Vec<Address> {
+        let mut subnets = Vec::with_capacity(zones.len());
         // One table for all, or one each: the last one serves for every zone that has none of its own.
         let tables = tables.iter().chain(tables.last().into_iter().cycle());
         for (((n, zone), cidr), table) in (0_u32..).zip(zones).zip(&carving.private).zip(tables) {
             let spec = self.subnet(Tier::Private, zone, *cidr, private_ipv6(n), gateways, table);
-            self.declare_subnet(Tier::Private, zone, &spec, gateways, table);
+            subnets.push(self.declare_subnet(Tier::Private, zone, &spec, gateways, table));
             // A subnet that is there already moves to another table only when that table leads somewhere. A new one does
             // not wait: its clusters would wait for a NAT gateway.
             let routes = self.routes.get(table).cloned().unwrap_or_default();
@@ -259,6 +298,7 @@ impl Lowering<'_> {
                 declaration.update_after = routes;
             }
         }
+        subnets
     }
 
     fn subnet(

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::Address;
+use crate::model::diff::FieldChange;
 use crate::plan::model::{Action, Change, Plan};
 
-use super::rows::{Mark, heading, rows};
+use super::part::{Part, by_action};
+use super::rows::{Mark, heading, rows_of};
+use super::tags::CommonTags;
 use super::text::{bookkeeping, counts, expectation, glyph, nothing_to_do, title};
 use super::value::clean;
-use super::{counted, part, risk};
+use super::{counted, risk};
 
 /// GitHub refuses a comment of more than this many characters. They are counted as UTF-16 units, which is never
 /// less than any other way of counting characters.
@@ -32,15 +36,24 @@ pub fn markdown(plan: &Plan) -> String {
     if plan.is_empty() {
         return out;
     }
-    let sheets = sheets(plan);
-    let budget = MARKDOWN_BUDGET.saturating_sub(width(&out) + RESERVE);
-    let detail = choose(&sheets, budget);
-    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let common = CommonTags::of(plan);
+    if let Some(remark) = common.remark() {
+        let _ = writeln!(out, "\n{}", inline(&short(&remark)));
+    }
+    let mut seconds: BTreeMap<&Address, f64> = BTreeMap::new();
+    for step in &plan.steps {
+        *seconds.entry(&step.address).or_default() += step.seconds;
+    }
+    let expected = |change: &Change| seconds.get(&change.address).copied().unwrap_or_default();
+    let sheets: Vec<Sheet<'_>> = plan.changes.iter().map(|change| sheet(change, expected(change), &common)).collect();
+    let mut groups: BTreeMap<Part<'_>, Vec<usize>> = BTreeMap::new();
     for (index, sheet) in sheets.iter().enumerate() {
         groups.entry(sheet.part).or_default().push(index);
     }
-    for (part, members) in groups {
-        section(part, &members, &sheets, &detail, &mut out);
+    let budget = MARKDOWN_BUDGET.saturating_sub(width(&out) + RESERVE);
+    let detail = choose(&sheets, &groups, budget);
+    for (part, members) in &groups {
+        section(*part, members, &sheets, &detail, &mut out);
     }
     if let Some(statement) = cut_statement(&sheets, &detail) {
         out.push_str(&statement);
@@ -88,7 +101,9 @@ fn head(plan: &Plan) -> String {
 /// A change, laid out and measured before anything is chosen.
 struct Sheet<'a> {
     change: &'a Change,
-    part: &'a str,
+    part: Part<'a>,
+    /// How long its steps should take: what takes long is what a reviewer asks about.
+    seconds: f64,
     brief: String,
     fields: Vec<String>,
 }
@@ -101,11 +116,7 @@ enum Detail {
     Full,
 }
 
-fn sheets(plan: &Plan) -> Vec<Sheet<'_>> {
-    plan.changes.iter().map(sheet).collect()
-}
-
-fn sheet(change: &Change) -> Sheet<'_> {
+fn sheet<'a>(change: &'a Change, seconds: f64, common: &CommonTags) -> Sheet<'a> {
     // GitHub colours a line of a diff by its first character: `+` green, `-` red, `!` orange.
     let mark = match change.action {
         Action::Create | Action::Adopt | Action::Wait => '+',
@@ -117,7 +128,8 @@ fn sheet(change: &Change) -> Sheet<'_> {
         "+" | "-" => String::new(),
         glyph => format!("{glyph} "),
     };
-    let mut fields: Vec<String> = rows(change)
+    let shown = |field: &FieldChange| change.action != Action::Create || !common.hides(field);
+    let mut fields: Vec<String> = rows_of(change, &shown)
         .iter()
         .map(|row| {
             let mark = match row.mark {
@@ -131,25 +143,32 @@ fn sheet(change: &Change) -> Sheet<'_> {
         })
         .collect();
     fields.extend(change.notes.iter().map(|note| short(&format!("#     note: {}", clean(note)))));
-    Sheet { change, part: part(change), brief: short(&format!("{mark} {glyph}{}", heading(change))), fields }
+    let brief = short(&format!("{mark} {glyph}{}", heading(change)));
+    Sheet { change, part: Part::of(&change.address), seconds, brief, fields }
 }
 
-/// How much of each change fits: the most important changes first, each named before its fields are shown.
-fn choose(sheets: &[Sheet<'_>], budget: usize) -> Vec<Detail> {
+/// How much of each change fits: every part of the mesh is named, then the most important changes, each before its
+/// fields are shown.
+fn choose(sheets: &[Sheet<'_>], groups: &BTreeMap<Part<'_>, Vec<usize>>, budget: usize) -> Vec<Detail> {
     let mut detail = vec![Detail::Omitted; sheets.len()];
     let mut left = budget;
-    let mut opened: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
-    let overhead = group_overheads(sheets);
+    // What is not left for a part's name is not left for its changes.
+    let mut opened: std::collections::BTreeSet<Part<'_>> = std::collections::BTreeSet::new();
+    for (part, members) in groups {
+        let cost = overhead(*part, members, sheets);
+        if cost <= left {
+            left -= cost;
+            opened.insert(*part);
+        }
+    }
     let mut order: Vec<usize> = (0..sheets.len()).collect();
-    order.sort_by_key(|index| importance(sheets[*index].change.action));
+    let key = |index: &usize| importance(sheets[*index].change.action);
+    order.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| sheets[*b].seconds.total_cmp(&sheets[*a].seconds)));
     for tier in order.chunk_by(|a, b| importance(sheets[*a].change.action) == importance(sheets[*b].change.action)) {
-        for &index in tier {
-            let sheet = &sheets[index];
-            let opening = if opened.contains(sheet.part) { 0 } else { overhead.get(sheet.part).copied().unwrap_or(0) };
-            let cost = width(&sheet.brief) + 1 + opening;
+        for &index in tier.iter().filter(|index| opened.contains(&sheets[**index].part)) {
+            let cost = width(&sheets[index].brief) + 1;
             if cost <= left {
                 left -= cost;
-                opened.insert(sheet.part);
                 detail[index] = Detail::Brief;
             }
         }
@@ -175,15 +194,11 @@ fn importance(action: Action) -> u8 {
     }
 }
 
-/// What each section costs beside its lines: its summary at its longest and both fences.
-fn group_overheads<'a>(sheets: &[Sheet<'a>]) -> BTreeMap<&'a str, usize> {
-    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
-    for sheet in sheets {
-        let longest = runs.entry(sheet.part).or_default();
-        *longest = (*longest).max(longest_run(sheet.lines(Detail::Full)));
-    }
-    // 7 counts of at most 20 digits, their words, and the tags around them.
-    runs.into_iter().map(|(part, run)| (part, 2 * fence_length(run) + width(&inline(part)) + 320)).collect()
+/// What a part costs beside its lines: its summary, and both fences at their longest.
+fn overhead(part: Part<'_>, members: &[usize], sheets: &[Sheet<'_>]) -> usize {
+    let longest = longest_run(members.iter().flat_map(|index| sheets[*index].lines(Detail::Full)));
+    let fence = "`".repeat(fence_length(longest));
+    width(&opening(part, members, sheets, &fence)) + width(&closing(&fence))
 }
 
 impl Sheet<'_> {
@@ -194,26 +209,31 @@ impl Sheet<'_> {
     }
 }
 
-fn section(part: &str, members: &[usize], sheets: &[Sheet<'_>], detail: &[Detail], out: &mut String) {
+fn opening(part: Part<'_>, members: &[usize], sheets: &[Sheet<'_>], fence: &str) -> String {
+    let actions = by_action(members.iter().map(|index| sheets[*index].change));
+    format!(
+        "\n<details><summary>{}<b>{}</b>: {actions}</summary>\n\n{fence}diff\n",
+        part.sort(),
+        inline(&clean(part.name()))
+    )
+}
+
+fn closing(fence: &str) -> String {
+    format!("{fence}\n</details>\n")
+}
+
+fn section(part: Part<'_>, members: &[usize], sheets: &[Sheet<'_>], detail: &[Detail], out: &mut String) {
     let lines = || members.iter().flat_map(|index| sheets[*index].lines(detail[*index]));
     if lines().next().is_none() {
         return;
     }
     let fence = "`".repeat(fence_length(longest_run(lines())));
-    let actions = by_action(members.iter().map(|index| &sheets[*index]));
-    let _ = writeln!(out, "\n<details><summary><b>{}</b>: {actions}</summary>\n\n{fence}diff", inline(part));
+    out.push_str(&opening(part, members, sheets, &fence));
     for line in lines() {
         out.push_str(line);
         out.push('\n');
     }
-    let _ = writeln!(out, "{fence}\n</details>");
-}
-
-/// `28 to create, 1 to update`.
-fn by_action<'a, 'b: 'a>(sheets: impl Iterator<Item = &'a Sheet<'b>>) -> String {
-    let mut counts: BTreeMap<Action, usize> = BTreeMap::new();
-    sheets.for_each(|sheet| *counts.entry(sheet.change.action).or_default() += 1);
-    counts.iter().map(|(action, n)| format!("{n} to {}", action.verb())).collect::<Vec<_>>().join(", ")
+    out.push_str(&closing(&fence));
 }
 
 fn cut_statement(sheets: &[Sheet<'_>], detail: &[Detail]) -> Option<String> {
@@ -228,7 +248,7 @@ fn cut_statement(sheets: &[Sheet<'_>], detail: &[Detail]) -> Option<String> {
     }
     let mut parts = Vec::new();
     if omitted > 0 {
-        let actions = by_action(with(Detail::Omitted).map(|(sheet, _)| sheet));
+        let actions = by_action(with(Detail::Omitted).map(|(sheet, _)| sheet.change));
         parts.push(format!(
             "{} not listed ({actions})",
             if omitted == 1 { "1 change is".to_owned() } else { format!("{omitted} changes are") }

@@ -9,6 +9,8 @@ mod explain;
 mod graph;
 mod json;
 mod markdown;
+mod part;
+mod policy;
 mod risk;
 mod rows;
 mod style;
@@ -23,8 +25,6 @@ pub use markdown::{MARKDOWN_BUDGET, markdown};
 pub use style::{Style, Tone};
 pub use text::{chain, changes, counts, expectation, text};
 pub use value::{clean, show};
-
-use super::model::Change;
 
 /// A duration for people, from seconds: `0.4 s`, `12 s`, `2 m 10 s`, `1 h 02 m`.
 #[must_use]
@@ -51,11 +51,6 @@ pub fn duration(seconds: f64) -> String {
 #[must_use]
 pub fn counted(n: usize, singular: &str) -> String {
     format!("{n} {singular}{}", if n == 1 { "" } else { "s" })
-}
-
-/// The part of the mesh that a change belongs to: the network or cluster that its address begins with.
-fn part(change: &Change) -> &str {
-    change.address.parts().next().unwrap_or_default()
 }
 
 #[cfg(test)]

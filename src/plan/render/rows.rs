@@ -4,6 +4,7 @@ use crate::model::Value;
 use crate::model::diff::{Cause, FieldChange, Impact};
 use crate::plan::model::{Action, Change};
 
+use super::policy;
 use super::value::{clean, difference, is_long, lines, show};
 
 /// Paths are padded to the longest of their change, up to this width: beyond it one long path would push every
@@ -41,15 +42,17 @@ pub(super) fn heading(change: &Change) -> String {
     format!("{} ({})", change.address, clean(&change.reason.to_string()))
 }
 
-/// The changed fields, in document order.
-pub(super) fn rows(change: &Change) -> Vec<Row> {
-    rows_of(change, &|_| true)
-}
-
 /// The changed fields that a view shows, in document order.
 pub(super) fn rows_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool) -> Vec<Row> {
-    let fields: Vec<&FieldChange> = change.fields.iter().filter(|field| shown(field)).collect();
-    let paths: Vec<String> = fields.iter().map(|field| clean(&field.path.to_string())).collect();
+    let mut fields: Vec<&FieldChange> = change.fields.iter().filter(|field| shown(field)).collect();
+    let versions: Vec<&FieldChange> =
+        fields.iter().copied().filter(|field| policy::is_version(field, &fields)).collect();
+    fields.retain(|field| !versions.iter().any(|version| std::ptr::eq(*version, *field)));
+    let path = |field: &FieldChange| match policy::statements(field).and_then(|_| field.path.parent()) {
+        Some(document) => clean(&document.to_string()),
+        None => clean(&field.path.to_string()),
+    };
+    let paths: Vec<String> = fields.iter().map(|field| path(field)).collect();
     let width = paths.iter().map(|path| path.chars().count()).max().unwrap_or_default().min(PATH_WIDTH);
     let mut rows = Vec::with_capacity(fields.len());
     for (field, path) in fields.into_iter().zip(paths) {
@@ -81,6 +84,16 @@ fn push_field(field: &FieldChange, action: Action, path: &str, rows: &mut Vec<Ro
         (None, Some(after)) => (Mark::Add, after),
         (Some(before), None) => (Mark::Remove, before),
     };
+    if let Some(statements) = policy::statements(field) {
+        match policy::lines(statements).as_slice() {
+            [only] => push(mark, 0, format!("{path} = {only}"), remark),
+            several => {
+                push(mark, 0, format!("{} =", path.trim_end()), remark);
+                several.iter().for_each(|line| push(mark, 1, line.clone(), None));
+            }
+        }
+        return;
+    }
     push_value(mark, path, value, remark, &mut push);
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::compile::Declaration;
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Document, Target};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::resource::Registry;
 use crate::state::State;
 
@@ -194,13 +194,12 @@ fn the_worst_risks_are_named_and_another_range_is_no_other_family() {
     let replace = plan.changes[3].clone();
     plan.changes = (0..12)
         .map(|n| {
-            let mut change =
-                super::Change { address: format!("aws.subnet/a/{n:02}").parse().unwrap(), ..replace.clone() };
+            let mut change = Change { address: format!("aws.subnet/a/{n:02}").parse().unwrap(), ..replace.clone() };
             change.fields.clear();
             change
         })
         .collect();
-    plan.changes.push(super::Change { address: "aws.vpc/a".parse().unwrap(), requirements: Vec::new(), ..replace });
+    plan.changes.push(Change { address: "aws.vpc/a".parse().unwrap(), requirements: Vec::new(), ..replace });
     for change in &mut plan.changes[..12] {
         change.requirements = vec!["aws.vpc/a".parse().unwrap()];
     }
@@ -299,7 +298,7 @@ prop_compose! {
         plan.mesh = mesh;
         let mut all = std::collections::BTreeMap::new();
         for (n, change) in changes.iter().enumerate() {
-            let change: super::Change = serde_json::from_value(change.clone()).unwrap();
+            let change: Change = serde_json::from_value(change.clone()).unwrap();
             for copy in 0..copies {
                 let mut change = change.clone();
                 change.address = format!("{}-{n}-{copy}", change.address).parse().unwrap();
@@ -334,9 +333,9 @@ fn a_huge_plan_is_cut_least_important_first_and_says_so() {
     let mut plan = sample();
     let update = plan.change(&"aws.vpc/network1".parse::<Address>().unwrap()).unwrap().clone();
     let create = plan.change(&"aws.vpc/network2".parse::<Address>().unwrap()).unwrap().clone();
-    let copies = |change: &super::Change, name: &str, n: usize| -> Vec<super::Change> {
+    let copies = |change: &Change, name: &str, n: usize| -> Vec<Change> {
         (0..n)
-            .map(|i| super::Change { address: format!("aws.vpc/{name}/{i:05}").parse().unwrap(), ..change.clone() })
+            .map(|i| Change { address: format!("aws.vpc/{name}/{i:05}").parse().unwrap(), ..change.clone() })
             .collect()
     };
     plan.changes =

@@ -7,6 +7,7 @@ use crate::model::diff::FieldChange;
 use crate::model::event::Operation;
 use crate::plan::model::{Action, Change, Plan, Summary};
 
+use super::part::{by_action, by_part};
 use super::rows::{Mark, Row, heading, rows_of};
 use super::style::{Style, Tone};
 use super::tags::CommonTags;
@@ -55,14 +56,23 @@ pub fn text(plan: &Plan, style: Style) -> String {
     out.text
 }
 
-/// The changes alone, each followed by an empty line. Tags that every create brings along are said once.
+/// The changes alone, by the part of the mesh they belong to, each followed by an empty line. Tags that every create brings along are said once.
 #[must_use]
 pub fn changes(plan: &Plan, style: Style) -> String {
     let mut out = Out { text: String::new(), style };
     let common = CommonTags::of(plan);
-    for change in &plan.changes {
-        out.change(change, &common);
-        out.blank();
+    let parts = by_part(&plan.changes, |change| change);
+    for (part, changes) in &parts {
+        // Of one part alone the addresses say enough.
+        if parts.len() > 1 {
+            let actions = by_action(changes.iter().copied());
+            out.line(Tone::Strong, &format!("{}: {actions}", clean(&part.to_string())));
+            out.blank();
+        }
+        for change in changes {
+            out.change(change, &common);
+            out.blank();
+        }
     }
     if let Some(remark) = common.remark() {
         out.line(Tone::Plain, &remark);

@@ -63,10 +63,13 @@ pub(crate) fn resolve(
             trust_domain: mesh.trust_domain.unwrap_or_else(|| "cluster.local".to_owned()),
             trust_domain_aliases: mesh.trust_domain_aliases.unwrap_or_default(),
             allow_mixed_families: mesh.allow_mixed_families.unwrap_or(false),
+            permissions_boundary: mesh.permissions_boundary,
+            role_path: mesh.role_path.unwrap_or_else(|| "/".to_owned()),
         },
         load_balancer_controller: versions
             .load_balancer_controller
             .unwrap_or_else(|| DEFAULT_LOAD_BALANCER_CONTROLLER.to_owned()),
+        extended_support: versions.extended_support.unwrap_or(false),
         tags: document.tags.clone().unwrap_or_default(),
         networks,
         clusters,
@@ -252,6 +255,8 @@ fn cluster(name: &str, table: &ClusterTable, document: &Document, required: &mut
         kubernetes: own_versions.kubernetes.or(versions.kubernetes).unwrap_or(DEFAULT_KUBERNETES),
         nodes,
         existing: table.existing.as_ref().and_then(existing_cluster),
+        workload_identity: table.workload_identity.unwrap_or_default(),
+        deletion_protection: table.deletion_protection.unwrap_or(false),
         gateway: IpAddressType::Ipv4,
         load_balancer_name: table.load_balancer_name.clone(),
         helm: helm_values(document.helm.as_ref(), table.helm.as_ref()),

@@ -12,8 +12,10 @@ mod addressing;
 mod codes;
 pub mod families;
 mod helm;
+mod identity;
 pub mod matrix;
 mod names;
+mod nodes;
 mod operations;
 mod reachability;
 mod references;
@@ -83,8 +85,9 @@ impl<'a> Checked<'a> {
 
 /// Applies every rule.
 pub(crate) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let families: [fn(&Checked<'_>, &mut Vec<Diagnostic>); 10] = [
+    let families: [fn(&Checked<'_>, &mut Vec<Diagnostic>); 12] = [
         names::check,
+        identity::check,
         references::check,
         versions::check,
         addressing::check,
@@ -92,6 +95,7 @@ pub(crate) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
         families::check,
         reachability::check,
         operations::check,
+        nodes::check,
         trust::check,
         helm::check,
     ];

@@ -46,7 +46,12 @@ fn replicas(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// Where a key of a cluster's nodes is written.
-fn node_key(checked: &Checked<'_>, cluster: &Cluster, key: &str, written: fn(&NodesTable) -> bool) -> AttrPath {
+pub(super) fn node_key(
+    checked: &Checked<'_>,
+    cluster: &Cluster,
+    key: &str,
+    written: fn(&NodesTable) -> bool,
+) -> AttrPath {
     let own = checked.cluster_table(cluster.name.as_str()).and_then(|table| table.nodes.as_ref());
     let default = checked.written.defaults.as_ref().and_then(|defaults| defaults.nodes.as_ref());
     if own.is_some_and(written) || !default.is_some_and(written) {

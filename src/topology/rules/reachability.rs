@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::{
-    API_CIDRS, API_UNREACHABLE, INTERNAL_NOT_PEERED, INVALID_ADMIN, ISTIO_NETWORK_NOT_PEERED, NO_EGRESS,
+    API_CIDRS, API_UNREACHABLE, INTERNAL_NOT_PEERED, INVALID_ADMIN, ISTIO_NETWORK_NOT_PEERED, NO_EGRESS, PUBLIC_RANGES,
 };
 use super::{Checked, cluster_at, enumerate, network_at, value};
 use crate::model::{AttrPath, Diagnostic, Location};
@@ -50,6 +50,69 @@ pub(super) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     shared_networks(checked, &peers, diagnostics);
     egress(checked, diagnostics);
     access(checked, diagnostics);
+    public_ranges(checked, diagnostics);
+}
+
+/// R23: EKS takes 40 ranges for a public endpoint ("Public endpoint access CIDR ranges per cluster", EKS quotas).
+const MOST_RANGES: usize = 40;
+
+/// R23: the operators' ranges and those of every other network fit into what EKS takes.
+fn public_ranges(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let access = &checked.topology.api_access;
+    if access.public != PublicAccess::Peers {
+        return;
+    }
+    let mut members: BTreeMap<&NetworkName, usize> = BTreeMap::new();
+    for cluster in checked.clusters() {
+        *members.entry(&cluster.network).or_default() += 1;
+    }
+    // Of an existing network it is not known how many addresses it has: at least one.
+    let nats = |name: &NetworkName| match checked.topology.networks.get(name.as_str()) {
+        Some(network) if network.existing.is_some() => 1,
+        Some(network) => match network.nat {
+            Nat::None => 0,
+            Nat::Single => 1,
+            Nat::PerAz => network.azs.count(),
+        },
+        None => 0,
+    };
+    let all: usize = members.keys().copied().map(nats).sum();
+    let blocks = members
+        .keys()
+        .filter(|name| checked.topology.networks.get(name.as_str()).is_some_and(|network| network.dual_stack));
+    let all_blocks = blocks.count();
+    let (mut worst, mut worst_ranges, mut n_over) = (None, 0, 0);
+    for cluster in checked.clusters().filter(|cluster| cluster.existing.is_none()) {
+        let ipv6 = cluster.ip_family == IpFamily::Ipv6;
+        let own = checked.topology.network_of(cluster);
+        let own_block = usize::from(own.is_some_and(|network| network.dual_stack));
+        let blocks = if ipv6 { all_blocks - own_block } else { 0 };
+        let operators = access.cidrs.iter().filter(|range| ipv6 || range.addr().is_ipv4()).count();
+        let ranges = all - nats(&cluster.network) + blocks + operators.max(1);
+        n_over += usize::from(ranges > MOST_RANGES);
+        if ranges > worst_ranges {
+            (worst, worst_ranges) = (Some(cluster), ranges);
+        }
+    }
+    let Some(cluster) = worst.filter(|_| worst_ranges > MOST_RANGES) else { return };
+    let others = match n_over {
+        1 => String::new(),
+        2 => " (and so would 1 other cluster)".to_owned(),
+        n => format!(" (and so would {} other clusters)", n - 1),
+    };
+    diagnostics.push(
+        Diagnostic::error(
+            PUBLIC_RANGES,
+            format!(
+                "{}'s public endpoint would be opened to {worst_ranges} ranges, and EKS takes {MOST_RANGES}{others}",
+                cluster.name
+            ),
+        )
+        .at_location(Location::TopologyKey(AttrPath::keys(&["clusters", cluster.name.as_str()])))
+        .note("each other network adds the addresses of its NAT gateways, and its IPv6 block where the cluster is IPv6")
+        .help("write `public = \"any\"` in `[api_access]`: the API servers still ask who calls them")
+        .help("or use one NAT gateway per network, fewer networks, or fewer `cidrs`"),
+    );
 }
 
 /// Which networks have a private route to which. A peering of all networks is recognised as such; otherwise the

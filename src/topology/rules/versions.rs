@@ -136,7 +136,7 @@ fn kubernetes(
             .help(help_for(version.minor, row.oldest_kubernetes, row.newest_kubernetes)),
         );
     }
-    let agreed = checked.written.versions.as_ref().and_then(|table| table.extended_support).unwrap_or(false);
+    let agreed = checked.topology.extended_support;
     match matrix::eks(version) {
         EksSupport::NotOffered => {
             let offered: Vec<String> = EKS

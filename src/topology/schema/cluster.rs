@@ -32,6 +32,10 @@ pub struct ClusterTable {
     pub nodes: Option<NodesTable>,
     /// An existing cluster to use: of the account by `name`, or any by `kubeconfig` and `context`.
     pub existing: Option<ExistingClusterTable>,
+    /// How the VPC CNI and the load balancer controller get their AWS permissions. Default: `pod-identity`.
+    pub workload_identity: Option<WorkloadIdentity>,
+    /// Whether EKS itself refuses to delete the cluster, whoever asks. Default: `false`.
+    pub deletion_protection: Option<bool>,
     /// The name of the east-west load balancer, at most 32 characters. Default: the controller chooses one.
     pub load_balancer_name: Option<String>,
     /// Helm values for this cluster, merged after those of `[helm]`.
@@ -75,6 +79,17 @@ pub enum Role {
     Primary,
     /// It uses another cluster's control plane.
     Remote,
+}
+
+/// How pods get AWS permissions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadIdentity {
+    /// EKS Pod Identity: an agent on each node, and nothing outside of the cluster.
+    #[default]
+    PodIdentity,
+    /// IAM roles for service accounts: an OIDC provider in IAM for each cluster.
+    Irsa,
 }
 
 /// Versions of one cluster.

@@ -22,6 +22,12 @@ pub struct MeshTable {
     /// Whether IPv4 and IPv6 clusters may share one Istio network, where only some connections work. Default:
     /// `false`.
     pub allow_mixed_families: Option<bool>,
+    /// The ARN of an IAM policy that bounds what every role of the mesh may do at most. Default: none.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+$"))]
+    pub permissions_boundary: Option<String>,
+    /// The IAM path of every role of the mesh. Default: `/`.
+    #[schemars(regex(pattern = r"^/([!-~]+/)?$"), length(max = 512))]
+    pub role_path: Option<String>,
 }
 
 /// The versions that every cluster runs, checked against the built-in compatibility matrix.

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 pub use cluster::{
     Ami, Capacity, ClusterTable, ClusterVersionsTable, ExistingClusterTable, IpFamily, ManifestTable, NodeMode,
-    NodesTable, ReleaseTable, Role,
+    NodesTable, ReleaseTable, Role, WorkloadIdentity,
 };
 pub use extras::{
     AcmPcaTable, AddonTable, CaFilesTable, CaSource, CaTable, ChartsTable, HelmTable, HelmTables, ImagesTable,
