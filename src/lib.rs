@@ -27,6 +27,7 @@
 //! | [`preflight`] | asks whether the cloud offers what a plan makes, and has room for it | [`preflight::check`] |
 //! | [`apply`] | the scheduler and the loop | [`apply::apply`] |
 //! | [`sandbox`] | the simulated cloud, its clock and its faults | [`sandbox::Sandbox`] |
+//! | [`vault`] | encrypts the keys that we make, and opens them | [`vault::Vault`] |
 //! | [`ui`] | streams, colour, progress, findings with source lines | [`ui`] |
 //! | [`cli`] | argument types, one file per command, exit codes | [`cli`] |
 //!
@@ -43,6 +44,7 @@
 //! | refresh, apply | plan, state, resource, model; refresh also `compile::Declaration` | topology, concrete kinds, ui |
 //! | preflight | plan, resource, model; also `compile::Declaration` | topology, kinds, ui |
 //! | kinds | resource, model | topology, plan, apply, state, ui, each other |
+//! | vault | model, resource | everything else of ours, the environment |
 //! | sandbox | model | plan, apply, kinds: it is a cloud, not part of the engine |
 //! | cli | everything | being imported |
 //!
@@ -61,7 +63,8 @@
 //!    waiting for gone are reads, and many waits share one request.
 //! 6. **An error's class is decided where it is born** ([`resource::ErrorClass`]), and nobody looks inside an error.
 //! 7. **Findings name an address or a path**; only `ui::diagnostics` knows lines and columns.
-//! 8. **No secret is written in the clear.** Sensitive fields are stored as salted digests, ephemeral outputs not at all.
+//! 8. **No secret is written in the clear.** Sensitive fields are stored as salted digests, ephemeral outputs not at all,
+//!    sealed ones encrypted by the kind that makes them and opened for the one request that needs them.
 //! 9. **The same inputs give the same bytes.** Maps that iterate in arbitrary order, clocks and the environment are
 //!    banned by `.clippy.toml`, each with the reason.
 //! 10. **What a cluster forgets is swept by ordinary steps.** Load balancers, interfaces, security groups and log groups
@@ -89,6 +92,7 @@
 //! | `STATE/MESH.lock` | [`state::Store`] | `flock`, and who holds it |
 //! | `STATE/MESH.history/` | [`state::Store`] | the last ten states |
 //! | `STATE/MESH.plan.json` | [`state::store`] | the pending plan |
+//! | `~/.config/meshplan/identity.txt` | [`vault`] | the operator's identity, made when the first key is sealed; 0600 |
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
 //! | the topology | [`cli`] | read only |
 //! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
@@ -121,3 +125,4 @@ pub mod sandbox;
 pub mod state;
 pub mod topology;
 pub mod ui;
+pub mod vault;

@@ -29,7 +29,7 @@ use super::ledger::{Ledger, LedgerError};
 use super::queue::Queue;
 use super::report::{Failure, Outcome, Skipped};
 use super::requests::{key, throttled, verb};
-use super::resolve::{Outputs, token};
+use super::resolve::{Filling, Outputs, ResolveError, masked, token};
 use super::task::{Answer, Beginning, Next, Request, Task, Turn};
 
 /// What a run needs.
@@ -63,6 +63,38 @@ pub enum ApplyError {
     Plan(String),
 }
 
+/// Why a step cannot even begin.
+#[derive(Debug, thiserror::Error)]
+enum CannotBegin {
+    /// The plan does not fit this version.
+    #[error("{0}")]
+    Plan(String),
+    /// What it needs is not there.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+}
+
+impl CannotBegin {
+    /// Whether the cause lies outside of meshplan: the same step may succeed later.
+    fn is_outside(&self) -> bool {
+        match self {
+            Self::Resolve(ResolveError::Locked(..) | ResolveError::Unread(..)) => true,
+            Self::Plan(_)
+            | Self::Resolve(
+                ResolveError::Missing(_) | ResolveError::Exposed(_) | ResolveError::Pick(_) | ResolveError::Encode(_),
+            ) => false,
+        }
+    }
+
+    fn help(&self) -> &'static str {
+        if self.is_outside() {
+            "see to that and apply again: nothing was begun"
+        } else {
+            "this is a defect of meshplan: please report it with this message"
+        }
+    }
+}
+
 /// Carries out a plan.
 ///
 /// # Cancel safety
@@ -92,7 +124,7 @@ pub(super) struct Engine<'a> {
     pub(super) budgets: Budgets,
     dag: Rc<Dag>,
     pub(super) queue: Queue,
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
     pub(super) tasks: BTreeMap<usize, Task<'a>>,
     /// The next request of each task that has one coming, until it is made.
     pub(super) due: BTreeMap<usize, Request>,
@@ -178,6 +210,7 @@ impl<'a> Engine<'a> {
         if !self.plan.bookkeeping.is_empty() {
             self.ledger.append(self.plan.bookkeeping.clone())?;
         }
+        self.read_unstored().await;
         loop {
             self.settle_round()?;
             if self.calls.is_empty() && (self.waits.is_empty() || self.stopping) {
@@ -234,10 +267,13 @@ impl<'a> Engine<'a> {
                 self.tasks.insert(step, task);
                 turn
             }
-            Err(error) => {
-                let help = vec!["this is a defect of meshplan: please report it with this message".to_owned()];
-                Turn::failed(Failure { address, kind, error, help, retry_safe: false })
-            }
+            Err(error) => Turn::failed(Failure {
+                address,
+                kind,
+                error: error.to_string(),
+                help: vec![error.help().to_owned()],
+                retry_safe: error.is_outside(),
+            }),
         }
     }
 
@@ -246,23 +282,31 @@ impl<'a> Engine<'a> {
     }
 
     /// What a step begins with. Borrows state only while the task is made.
-    fn beginning(&mut self, address: &Address, kind: StepKind) -> Result<Beginning<'a, '_>, String> {
+    fn beginning(&mut self, address: &Address, kind: StepKind) -> Result<Beginning<'a, '_>, CannotBegin> {
         let plan: &'a Plan = self.plan;
-        let change: &'a Change =
-            plan.change(address).ok_or_else(|| format!("the plan has a step of {address} and no change"))?;
+        let change: &'a Change = plan
+            .change(address)
+            .ok_or_else(|| CannotBegin::Plan(format!("the plan has a step of {address} and no change")))?;
         let dyn_kind = self
             .registry
             .kind(address.kind())
-            .ok_or_else(|| format!("this version of meshplan knows no kind `{}`", address.kind()))?;
+            .ok_or_else(|| CannotBegin::Plan(format!("this version of meshplan knows no kind `{}`", address.kind())))?;
         let state = self.ledger.state();
         let wants_spec = !matches!(kind, StepKind::Delete | StepKind::Forget);
         let desired = match (&change.goal, wants_spec) {
-            (Some(goal), true) => Some(self.outputs.fill(&goal.spec, state).map_err(|error| error.to_string())?),
+            (Some(goal), true) => {
+                let filling = Filling { state, cloud: self.cloud, rules: dyn_kind };
+                Some(self.outputs.fill(&goal.spec, filling)?)
+            }
             (Some(_) | None, _) => None,
         };
         let generation = state.generation + self.promised + 1;
         let token = match (&desired, kind) {
-            (Some(spec), StepKind::Create) => token(&state.lineage, address, generation, spec),
+            (Some(spec), StepKind::Create) => {
+                // Of what may be kept: a token is written down and sent about, and must tell nothing of a secret.
+                let spec = masked(spec, dyn_kind, &state.lineage)?;
+                token(&state.lineage, address, generation, &spec)
+            }
             (Some(_) | None, _) => String::new(),
         };
         let stirred = change.requirements.iter().any(|requirement| {

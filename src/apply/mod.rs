@@ -8,6 +8,7 @@
 //! * `retry`: what is done about an error (pure);
 //! * `task`: what one step does next, given the last answer (pure but for reading state);
 //! * `requests`: making them, within the budgets;
+//! * `unstored`: reading again what is needed and never stored;
 //! * `engine`: the loop.
 
 mod budget;
@@ -20,6 +21,7 @@ mod requests;
 mod resolve;
 mod retry;
 mod task;
+mod unstored;
 
 pub use budget::Budgets;
 pub use engine::{ApplyError, Run, apply};

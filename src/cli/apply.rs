@@ -59,7 +59,7 @@ pub(super) async fn apply(
     let source = context.topology(Some(path))?;
     let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;
     check(context, store.state(), &source)?;
-    let session = Session::open(context, source.region.as_deref()).await?;
+    let session = Session::open(context, source.region.as_deref(), &store.state().lineage).await?;
     let account = session.check(store.state(), source.region.as_deref()).await?;
     let console = RefCell::new(console(context));
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
@@ -76,7 +76,7 @@ pub(super) async fn destroy(context: &Context, mesh: Option<&str>, consent: Cons
     let store = context.open(&mesh, context.birth(&mesh, None))?;
     store.state().check(&Caller { sandbox: Some(context.globals.sandbox), ..Caller::default() })?;
     let region = region_of_state(store.state());
-    let session = Session::open(context, region.as_deref()).await?;
+    let session = Session::open(context, region.as_deref(), &store.state().lineage).await?;
     let account = session.check(store.state(), region.as_deref()).await?;
     let console = RefCell::new(console(context));
     let scope = PlanScope { destroy: true, ..PlanScope::default() };
@@ -153,7 +153,7 @@ async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Resul
     }
     let region = plan.region.clone().or_else(|| region_of(&plan).map(str::to_owned));
     let region = region.or_else(|| region_of_state(store.state()));
-    let session = Session::open(context, region.as_deref()).await?;
+    let session = Session::open(context, region.as_deref(), &store.state().lineage).await?;
     let account = session.check(store.state(), region.as_deref()).await?;
     if plan.account.as_ref() != Some(&account) {
         let made = plan.account.as_deref().unwrap_or("none");
@@ -249,6 +249,9 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
     let began = WallClock.now();
     let outcome = engine(&mut ready, plan).await?;
     ready.console.borrow_mut().finish();
+    for notice in ready.session.vault.take_notices() {
+        streams.say(&format!("note: {notice}"));
+    }
     let Some(outcome) = outcome else { return Ok(Exit::Interrupted) };
     if let Err(error) = &outcome
         && matches!(error, ApplyError::Plan(_))

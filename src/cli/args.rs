@@ -37,6 +37,9 @@ pub struct Globals {
     /// Make calls to the sandbox fail: a file of rules, or `seed=N,rate=P`
     #[arg(long, global = true, value_name = "FILE|seed=N,rate=P", requires = "sandbox")]
     pub sandbox_faults: Option<String>,
+    /// Open sealed keys with this age identity or ssh private key, besides one's own (as does `MESHPLAN_IDENTITY`)
+    #[arg(long, global = true, value_name = "FILE", env = "MESHPLAN_IDENTITY", hide_env = true)]
+    pub identity: Vec<PathBuf>,
     /// Write no colours (as does `NO_COLOR`)
     #[arg(long, global = true)]
     pub no_color: bool,

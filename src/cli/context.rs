@@ -12,6 +12,7 @@ use super::Exit;
 use super::args::Globals;
 use super::clock::WallClock;
 use super::interrupt::Interrupts;
+use super::session::sandbox_directory;
 use crate::compile::{Compiled, compile};
 use crate::model::diagnostic::did_you_mean;
 use crate::model::{AttrPath, Clock, Diagnostic, Digest};
@@ -19,6 +20,7 @@ use crate::plan::Move;
 use crate::state::{Birth, Loaded, Opening, State, Store};
 use crate::topology::{self, Parsed};
 use crate::ui::{Streams, diagnostics};
+use crate::vault::Vault;
 
 /// The topology that is meant when none is named.
 const DEFAULT_TOPOLOGY: &str = "meshplan.toml";
@@ -43,6 +45,8 @@ pub(super) struct Context {
     pub(super) streams: Streams,
     /// What this process was called as, for whoever finds a state locked.
     command: String,
+    /// Where the operator's own identity is kept.
+    identity: Option<PathBuf>,
 }
 
 /// A topology that passed its rules, and what it means.
@@ -66,9 +70,17 @@ impl Source {
 }
 
 impl Context {
-    pub(super) fn new(globals: Globals, streams: Streams, arguments: &[OsString]) -> Self {
+    pub(super) fn new(globals: Globals, streams: Streams, arguments: &[OsString], identity: Option<PathBuf>) -> Self {
         let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-        Self { globals, streams, command: format!("meshplan {}", words.join(" ")) }
+        Self { globals, streams, command: format!("meshplan {}", words.join(" ")), identity }
+    }
+
+    /// Who seals the keys that a run makes, and opens them. `lineage` is the state's.
+    pub(super) fn vault(&self, lineage: &str) -> Vault {
+        // What is tried in the sandbox leaves nothing outside of it.
+        let sandbox = || Some(sandbox_directory(self).join("identity.txt"));
+        let own = if self.globals.sandbox { sandbox() } else { self.identity.clone() };
+        Vault::new(own, self.globals.identity.clone(), lineage)
     }
 
     /// Reads, checks and compiles a topology. Findings are printed; an error among them ends the command.
@@ -80,7 +92,10 @@ impl Context {
         };
         let name = path.display().to_string();
         let text = fs::read_to_string(&path).with_context(|| format!("could not read the topology `{name}`"))?;
-        let parsed = topology::parse(&text);
+        let mut parsed = topology::parse(&text);
+        if let (Some(topology), Some(folder)) = (&mut parsed.topology, path.parent()) {
+            topology.ca.found_in(folder);
+        }
         let source = diagnostics::Source { name: &name, text: &text, spans: &parsed.spans };
         self.print(&parsed.diagnostics, Some(source));
         let Some(topology) = &parsed.topology else {

@@ -19,7 +19,7 @@ pub(super) async fn drift(context: &Context, mesh: Option<&str>, detailed_exitco
     let mut state = context.existing_state(&context.mesh(mesh)?)?;
     state.check(&Caller { sandbox: Some(context.globals.sandbox), ..Caller::default() })?;
     let region = region_of_state(&state);
-    let session = Session::open(context, region.as_deref()).await?;
+    let session = Session::open(context, region.as_deref(), &state.lineage).await?;
     session.check(&state, region.as_deref()).await?;
     // What an interrupted run left behind is not drift: only what was once seen ready can drift.
     state.intents.clear();

@@ -58,5 +58,6 @@ async fn cloud(context: &Context, region: Option<&str>) -> anyhow::Result<Cloud>
         let sandbox = Sandbox::open(Path::new(""), Options { persist: false, ..Options::default() })?;
         return Ok(Cloud::new(sandbox.sdk_config()));
     }
-    Ok(Session::open(context, region).await?.cloud)
+    // Nothing is sealed on the way to a token, so there is no lineage to salt with.
+    Ok(Session::open(context, region, "").await?.cloud)
 }

@@ -70,7 +70,8 @@ pub(super) async fn explain(
     let source = context.topology(topology)?;
     let state = context.state(&source.mesh, source.region.as_deref())?;
     check(context, &state, &source)?;
-    let session = if offline { None } else { Some(Session::open(context, source.region.as_deref()).await?) };
+    let session =
+        if offline { None } else { Some(Session::open(context, source.region.as_deref(), &state.lineage).await?) };
     if let Some(session) = &session {
         session.check(&state, source.region.as_deref()).await?;
     }

@@ -23,6 +23,7 @@ mod state;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -32,6 +33,7 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Cli, Command, Globals, SandboxCommand};
 use self::context::{Context, Reported};
 use crate::ui::{Streams, Wishes};
+use crate::vault::identity_path;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,8 @@ struct Environment {
     no_color: bool,
     columns: Option<usize>,
     log: Option<String>,
+    /// Where the operator's own identity is kept.
+    identity: Option<PathBuf>,
 }
 
 impl Environment {
@@ -103,13 +107,17 @@ impl Environment {
                 .and_then(|columns| columns.parse().ok())
                 .filter(|columns| *columns > 0),
             log: std::env::var("MESHPLAN_LOG").ok().filter(|log| !log.is_empty()),
+            identity: identity_path(
+                std::env::var_os("XDG_CONFIG_HOME").as_ref().map(Path::new),
+                std::env::var_os("HOME").as_ref().map(Path::new),
+            ),
         }
     }
 }
 
 fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start")?;
-    let context = Context::new(cli.globals, streams, &environment.arguments);
+    let context = Context::new(cli.globals, streams, &environment.arguments, environment.identity.clone());
     let exit = runtime.block_on(dispatch(&context, cli.command));
     // A connection that does not close must not keep the prompt.
     runtime.shutdown_background();

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::args::{Format, PlanArgs, ScopeArgs};
+use super::clock::WallClock;
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
 use super::{Exit, data, foreign};
@@ -16,7 +17,7 @@ use crate::compile::Declaration;
 use crate::kinds::registry;
 use crate::model::diagnostic::did_you_mean;
 use crate::model::event::Sink;
-use crate::model::{Address, Code, Diagnostic};
+use crate::model::{Address, Clock, Code, Diagnostic};
 use crate::plan::render::{json, markdown, parse, text};
 use crate::plan::{Inputs, Plan, Planned, Scope, assume};
 use crate::preflight;
@@ -32,7 +33,8 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     }
     let state = context.state(&source.mesh, source.region.as_deref())?;
     check(context, &state, &source)?;
-    let session = if args.offline { None } else { Some(Session::open(context, source.region.as_deref()).await?) };
+    let session =
+        if args.offline { None } else { Some(Session::open(context, source.region.as_deref(), &state.lineage).await?) };
     let account = match &session {
         Some(session) => Some(session.check(&state, source.region.as_deref()).await?),
         None => None,
@@ -135,6 +137,7 @@ pub(super) fn scope(args: &ScopeArgs, destroy: bool) -> Scope {
         allow_replace: args.allow_replace.iter().cloned().collect(),
         only: args.only.clone(),
         replace: args.replace.iter().cloned().collect(),
+        as_of: None,
     }
 }
 
@@ -176,6 +179,9 @@ pub(super) async fn make(
             Some(session.drive(reading).await.observed)
         }
     };
+    // Certificates are dated by the session's clock; without one by the wall's.
+    let as_of = Some(session.map_or_else(|| WallClock.now(), |session| session.clock.now()));
+    let scope = Scope { as_of, ..scope };
     let Planned { plan, diagnostics } = crate::plan::plan(Inputs {
         declarations,
         state,

@@ -1,6 +1,7 @@
 //! The cloud of a run: AWS behind the caller's credentials, or the sandbox; and the clock that goes with it.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::plan::Plan;
 use crate::resource::{Cloud, Registry};
 use crate::sandbox::{Faults, Options, Sandbox, Speed};
 use crate::state::{Caller, State};
+use crate::vault::Vault;
 
 /// A connection that is not there after this long will not be.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -33,20 +35,20 @@ pub(super) struct Session {
     pub(super) registry: Registry,
     pub(super) cloud: Cloud,
     pub(super) clock: Arc<dyn Clock>,
+    /// What the cloud's keeper is, for what it has to say.
+    pub(super) vault: Rc<Vault>,
     sandbox: Option<Sandbox>,
 }
 
 impl Session {
     /// Connects to what the options name.
-    pub(super) async fn open(context: &Context, region: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) async fn open(context: &Context, region: Option<&str>, lineage: &str) -> anyhow::Result<Self> {
+        let vault = Rc::new(context.vault(lineage));
         if context.globals.sandbox {
             let sandbox = open_sandbox(context)?;
-            return Ok(Self {
-                registry: registry(),
-                cloud: Cloud::new(sandbox.sdk_config()),
-                clock: Arc::new(sandbox.clock().clone()),
-                sandbox: Some(sandbox),
-            });
+            let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
+            let cloud = Cloud::new(sandbox.sdk_config()).with_keeper(vault.clone()).with_clock(Arc::clone(&clock));
+            return Ok(Self { registry: registry(), cloud, clock, vault, sandbox: Some(sandbox) });
         }
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
@@ -61,7 +63,9 @@ impl Session {
             loader = loader.region(Region::new(region.to_owned()));
         }
         let config = loader.load().await;
-        Ok(Self { registry: registry(), cloud: Cloud::new(config), clock: Arc::new(WallClock), sandbox: None })
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let cloud = Cloud::new(config).with_keeper(vault.clone()).with_clock(Arc::clone(&clock));
+        Ok(Self { registry: registry(), cloud, clock, vault, sandbox: None })
     }
 
     /// Runs a future on the session's clock.

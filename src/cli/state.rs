@@ -148,7 +148,7 @@ async fn adopt(context: &Context, address: &Address, id: &str, topology: Option<
     if let Some((owner, _)) = store.state().records.iter().find(|(_, record)| record.id == id) {
         bail!("{id} is in state already, as {owner}");
     }
-    let session = Session::open(context, source.region.as_deref()).await?;
+    let session = Session::open(context, source.region.as_deref(), &store.state().lineage).await?;
     let account = session.check(store.state(), source.region.as_deref()).await?;
     let kind = session
         .registry

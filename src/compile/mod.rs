@@ -7,6 +7,7 @@ mod cluster;
 mod declaration;
 mod network;
 mod site;
+pub mod trust;
 
 pub use declaration::Declaration;
 

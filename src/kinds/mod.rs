@@ -8,6 +8,7 @@ pub mod aws;
 pub mod eks;
 pub mod iam;
 pub mod kubernetes;
+pub mod pki;
 mod sdk;
 pub mod teardown;
 
@@ -34,6 +35,10 @@ pub static KINDS: &[&dyn DynKind] = &[
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
     &kubernetes::existing_cluster::ExistingCluster,
+    &pki::existing_intermediate::ExistingIntermediate,
+    &pki::existing_root::ExistingRoot,
+    &pki::intermediate::Intermediate,
+    &pki::root::Root,
     &teardown::Sweep::Interfaces,
     &teardown::Sweep::LoadBalancers,
     &teardown::Sweep::Remains,

@@ -46,7 +46,7 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        ["aws.", "eks.", "iam.", "kubernetes.", "teardown."].iter().any(|family| name.starts_with(family))
+        ["aws.", "eks.", "iam.", "kubernetes.", "pki.", "teardown."].iter().any(|family| name.starts_with(family))
             && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
@@ -99,6 +99,10 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
     holds_for(&iam::role::Role, &mut seen);
     holds_for(&kubernetes::existing_cluster::ExistingCluster, &mut seen);
+    holds_for(&pki::existing_intermediate::ExistingIntermediate, &mut seen);
+    holds_for(&pki::existing_root::ExistingRoot, &mut seen);
+    holds_for(&pki::intermediate::Intermediate, &mut seen);
+    holds_for(&pki::root::Root, &mut seen);
     for sweep in [teardown::Sweep::Interfaces, teardown::Sweep::LoadBalancers, teardown::Sweep::Remains] {
         holds_for(&sweep, &mut seen);
     }

@@ -133,6 +133,12 @@ pub fn mask_sensitive(spec: &Value, rules: &[FieldRule], salt: &str) -> Value {
     mask_below(spec, rules, salt, &mut Vec::new())
 }
 
+/// Whether the field at this path is sensitive.
+#[must_use]
+pub fn is_sensitive(rules: &[FieldRule], path: &AttrPath) -> bool {
+    has_trait(rules, path.segments(), FieldTrait::Sensitive)
+}
+
 /// The first sensitive field of `spec` whose value could be read: not a hole, not masked.
 #[must_use]
 pub fn exposed(spec: &Value, rules: &[FieldRule]) -> Option<AttrPath> {

@@ -47,15 +47,62 @@ pub struct Masked {
     pub digest: Digest,
 }
 
+impl Masked {
+    /// Of a value that is given as its JSON text.
+    #[must_use]
+    pub fn of_json(json: &str, salt: &str) -> Self {
+        Self { digest: Digest::of_parts(&[salt.as_bytes(), json.as_bytes()]) }
+    }
+}
+
+impl From<Masked> for Value {
+    fn from(masked: Masked) -> Self {
+        Self::Object([("$sensitive".to_owned(), Self::String(masked.digest.to_string()))].into())
+    }
+}
+
+/// A secret that only whoever holds an identity can open: the one form in which a sealed output is ever kept.
+///
+/// It says whom it is for, and its digest: two of them are compared, and a plan is made over them, without opening
+/// either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// The secret's text, encrypted: an age file in its ASCII armour.
+    #[serde(rename = "$sealed")]
+    pub text: String,
+    /// What [`mask`] makes of the secret's text.
+    pub digest: Digest,
+    /// The public keys that it is encrypted to.
+    pub to: Vec<String>,
+}
+
+impl Sealed {
+    /// The sealed secret in a document; `None` for anything else.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        value.get("$sealed")?;
+        let text = serde_json::to_string(value).ok()?;
+        serde_json::from_str(&text).ok().filter(|sealed: &Self| sealed.text.starts_with(ARMOUR))
+    }
+
+    /// The salted digest of the secret.
+    #[must_use]
+    pub fn masked(&self) -> Masked {
+        Masked { digest: self.digest }
+    }
+}
+
+/// How the text of a sealed secret begins.
+const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+
 /// Replaces a value by its salted digest. A hole stays a hole, and a value that is masked already stays as it is.
 #[must_use]
 pub fn mask(value: &Value, salt: &str) -> Value {
     if matches!(value, Value::Unknown(_) | Value::Null) || is_masked(value) {
         return value.clone();
     }
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let digest = Digest::of_parts(&[salt.as_bytes(), text.as_bytes()]);
-    Value::Object([("$sensitive".to_owned(), Value::String(digest.to_string()))].into())
+    Masked::of_json(&serde_json::to_string(value).unwrap_or_default(), salt).into()
 }
 
 /// Whether a value is what [`mask`] makes.
@@ -83,5 +130,19 @@ mod tests {
         assert_eq!(mask(&value, "lineage-a"), masked);
         assert_ne!(mask(&value, "lineage-b"), masked);
         assert!(!masked.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn only_what_is_encrypted_is_sealed() {
+        let masked = Masked::of_json("\"hunter2\"", "lineage-a");
+        assert_eq!(Value::from(masked.clone()), mask(&Value::from("hunter2"), "lineage-a"));
+        let value = |text: &str| {
+            let sealed = Sealed { text: text.to_owned(), digest: masked.digest, to: vec!["age1x".to_owned()] };
+            serde_json::from_str::<Value>(&serde_json::to_string(&sealed).unwrap()).unwrap()
+        };
+        let sealed = Sealed::of(&value(&format!("{ARMOUR}\n"))).unwrap();
+        assert_eq!(sealed.masked(), masked);
+        assert_eq!(Sealed::of(&value("hunter2")), None, "text in the clear");
+        assert_eq!(Sealed::of(&Value::from("hunter2")), None);
     }
 }

@@ -7,7 +7,8 @@ use crate::compile::Declaration;
 use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
 use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
 use crate::resource::{
-    KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, changed_hands, claimed, stored_outputs,
+    KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, Validity, changed_hands, claimed,
+    stored_outputs,
 };
 use crate::state::{Entry, Record, RecordStatus};
 
@@ -15,6 +16,7 @@ use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observ
 use super::model::{Action, Change, Goal, Observation, Reason};
 use super::outlook::{Outlook, top_level};
 use super::planner::{Planner, observed_fingerprint};
+use super::{expiry, secrets};
 
 /// What is known of a declared resource before it is decided.
 pub(super) struct Facts<'a> {
@@ -24,6 +26,8 @@ pub(super) struct Facts<'a> {
     record: Option<&'a Record>,
     pub(super) prior: Prior,
     pub(super) observation: Option<Cow<'a, Observation>>,
+    /// How long what is there is good.
+    validity: Option<Validity>,
 }
 
 impl<'a> Planner<'a> {
@@ -38,13 +42,17 @@ impl<'a> Planner<'a> {
         let record = self.state.records.get(&declaration.address);
         let recorded = rules.possession() == Possession::Recorded;
         let observed = self.inputs.observed.filter(|_| !recorded);
+        let observation = observed.and_then(|observed| observed.get(&declaration.address));
+        let validity = expiry::validity(rules, record, observation);
+        self.validities.extend(validity.map(|validity| (declaration.address.clone(), validity)));
         let mut facts = Facts {
             declaration,
             rules,
             declared: declaration.digest(),
             record,
             prior: self.prior(&declaration.address, record),
-            observation: observed.and_then(|observed| observed.get(&declaration.address)).map(Cow::Borrowed),
+            observation: observation.map(Cow::Borrowed),
+            validity,
         };
         if self.is_untouched(&facts) {
             self.no_ops += 1;
@@ -76,6 +84,7 @@ impl<'a> Planner<'a> {
             && record.deposed.is_empty()
             && record.protected == is_protected(facts)
             && !self.inputs.scope.replace.contains(&facts.declaration.address)
+            && !self.is_due(facts)
             && !self.state.intents.contains_key(&facts.declaration.address)
             && facts.declaration.references.iter().all(|address| self.outlooks.is_settled(address))
             && match facts.observation.as_deref() {
@@ -88,6 +97,11 @@ impl<'a> Planner<'a> {
                 }
                 Some(Observation::Absent | Observation::Unreadable(_)) => false,
             }
+    }
+
+    /// Whether it is time to replace what still is as it should be.
+    fn is_due(&self, facts: &Facts<'_>) -> bool {
+        facts.validity.is_some_and(|validity| expiry::is_due(validity, self.inputs.scope.as_of))
     }
 
     fn decide_declared(&mut self, facts: &Facts<'a>) {
@@ -123,7 +137,8 @@ impl<'a> Planner<'a> {
             let documents = ThreeWay { desired: &desired, prior: prior_spec, observed: there };
             diff(documents, facts.rules.fields(), &self.state.lineage)
         });
-        let seen = self.seen(facts, live, difference(&fields, self.inputs.scope.replace.contains(address)));
+        let anyway = self.inputs.scope.replace.contains(address) || self.is_due(facts);
+        let seen = self.seen(facts, live, difference(&fields, anyway));
         let elsewhere = facts.record.filter(|record| record.target != facts.declaration.target);
         let verdict = match facts.rules.possession() {
             Possession::Owned | Possession::Recorded
@@ -156,26 +171,25 @@ impl<'a> Planner<'a> {
     fn fill(&mut self, facts: &Facts<'_>) -> Result<Value, Diagnostic> {
         let (state, rules, outlooks) = (self.state, self.inputs.rules, &mut self.outlooks);
         let observed = self.inputs.observed;
-        facts
-            .declaration
-            .spec
-            .value()
-            .fill(&mut |reference| {
-                outlooks.lookup(
-                    reference,
-                    rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
-                    || match observed.and_then(|observed| observed.get(&reference.address)) {
-                        Some(Observation::Present { live, .. }) => Some(&live.outputs),
-                        Some(Observation::Absent | Observation::Unreadable(_)) | None => {
-                            state.records.get(&reference.address).map(|record| &record.outputs)
-                        }
-                    },
-                )
-            })
-            .map_err(|error| {
-                let message = format!("{}: {error}", facts.declaration.address);
-                Diagnostic::error(Code("unusable-output"), message).at(facts.declaration.origin.clone())
-            })
+        let spec = facts.declaration.spec.value();
+        secrets::check(facts.declaration, &spec, facts.rules, rules)?;
+        spec.fill(&mut |reference| {
+            outlooks.lookup(
+                reference,
+                &state.lineage,
+                rules.kind(reference.address.kind()).map(|rules| rules as &dyn KindRules),
+                || match observed.and_then(|observed| observed.get(&reference.address)) {
+                    Some(Observation::Present { live, .. }) => Some(&live.outputs),
+                    Some(Observation::Absent | Observation::Unreadable(_)) | None => {
+                        state.records.get(&reference.address).map(|record| &record.outputs)
+                    }
+                },
+            )
+        })
+        .map_err(|error| {
+            let message = format!("{}: {error}", facts.declaration.address);
+            Diagnostic::error(Code("unusable-output"), message).at(facts.declaration.origin.clone())
+        })
     }
 
     /// The record's spec and outputs, in the shape of this version of its kind.
@@ -230,7 +244,12 @@ impl<'a> Planner<'a> {
                 (Action::Update, Reason::Changed)
             }
             Verdict::Update => (Action::Update, Reason::Drifted),
-            Verdict::Replace(why) => (Action::Replace, Self::reason(why, facts, &fields, &failed)),
+            Verdict::Replace(why) => match (Self::reason(why, facts, &fields, &failed), facts.validity) {
+                (Reason::Requested, Some(validity)) if self.is_due(facts) => {
+                    (Action::Replace, Reason::Renewal(validity.until))
+                }
+                (reason, _) => (Action::Replace, reason),
+            },
             Verdict::Adopt(why) => (Action::Adopt, Self::reason(why, facts, &fields, &failed)),
             Verdict::Wait => (Action::Wait, Reason::CreateUnfinished),
             Verdict::Delete(why) => (Action::Delete, Self::reason(why, facts, &fields, &failed)),

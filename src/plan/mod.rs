@@ -7,6 +7,7 @@
 mod basis;
 pub mod decide;
 mod declared;
+mod expiry;
 mod findings;
 mod forecast;
 mod model;
@@ -15,6 +16,7 @@ mod outlook;
 mod planner;
 mod protect;
 pub mod render;
+mod secrets;
 mod steps;
 mod undeclared;
 

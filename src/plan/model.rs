@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::diff::{FieldChange, FieldRule, FieldTrait, settled};
@@ -246,6 +247,8 @@ pub enum Reason {
     Deposed,
     /// The operator asked for its replacement by name.
     Requested,
+    /// It is good until then, and it is time to make the next.
+    Renewal(Timestamp),
     /// Everything goes.
     Destroyed,
     /// It lives in another region than it is declared in.
@@ -274,6 +277,7 @@ impl fmt::Display for Reason {
             Self::NotDeclared => f.write_str("not declared"),
             Self::BroughtAlong => f.write_str("it exists already and is only looked up"),
             Self::Deposed => f.write_str("a replacement left it behind"),
+            Self::Renewal(until) => write!(f, "time to renew it: valid until {}", until.strftime("%Y-%m-%d")),
             Self::Requested => f.write_str("asked for by `--replace`"),
             Self::Destroyed => f.write_str("everything goes"),
             Self::Lost => f.write_str("its tags say that it is ours, and state does not know it"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::diff::FieldChange;
+use crate::model::secret::{Sealed, mask};
 use crate::model::{Address, Document, Reference, Segment, Value};
 use crate::resource::{KindRules, OutputClass};
 
@@ -36,18 +37,17 @@ impl Outlooks {
         self.of.get(address).is_none_or(|(outlook, _)| matches!(outlook, Outlook::Settled))
     }
 
-    /// The value that a reference will see, if the plan can know it. `settled` answers the outputs of a resource
+    /// The value that a reference will see, if the plan can know it: of a secret its salted digest, which is enough to
+    /// see that it did not change. `settled` answers the outputs of a resource
     /// to which nothing happens.
     pub(super) fn lookup<'a>(
         &mut self,
         reference: &Reference,
+        salt: &str,
         rules: Option<&dyn KindRules>,
         settled: impl FnOnce() -> Option<&'a Document>,
     ) -> Option<Value> {
         let output = rules?.outputs().iter().find(|output| output.name == reference.output)?;
-        if output.class != OutputClass::Plain {
-            return None;
-        }
         let document = match self.of.get(&reference.address) {
             None => settled().cloned(),
             Some((Outlook::Settled, outputs)) => outputs.clone(),
@@ -58,7 +58,14 @@ impl Outlooks {
             Some((Outlook::Unknown, _)) => None,
         }?;
         let outputs = self.parsed.entry(reference.address.clone()).or_insert_with(|| document.value());
-        outputs.get(&reference.output).filter(|value| !matches!(value, Value::Null)).cloned()
+        let value = outputs.get(&reference.output).filter(|value| !matches!(value, Value::Null))?;
+        match output.class {
+            OutputClass::Plain => Some(value.clone()),
+            // A part of a secret cannot be told from its digest.
+            OutputClass::Sealed | OutputClass::Ephemeral if reference.pick.is_some() => None,
+            OutputClass::Sealed => Sealed::of(value).map(|sealed| sealed.masked().into()),
+            OutputClass::Ephemeral => Some(mask(value, salt)),
+        }
     }
 }
 

@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::compile::Declaration;
 use crate::model::diff::FieldRule;
 use crate::model::event::Operation;
 use crate::model::graph::Dag;
 use crate::model::{Address, AttrPath, Code, Diagnostic, Digest};
-use crate::resource::RuleBook;
+use crate::resource::{RuleBook, Validity};
 use crate::state::{self, Entry, Record, RecordStatus, State};
 
 use super::decide::Prior;
 use super::model::{Change, FORMAT_VERSION, Move, Observation, Observed, Plan, Summary, fingerprint};
 use super::outlook::Outlooks;
-use super::{only, protect, steps};
+use super::{expiry, only, protect, steps};
 
 /// What a plan is made of.
 #[derive(Clone, Copy)]
@@ -46,6 +48,8 @@ pub struct Scope {
     pub only: Vec<Address>,
     /// Addresses to be replaced though nothing forces it.
     pub replace: BTreeSet<Address>,
+    /// The instant that the plan is made for: what is to be renewed by then is replaced. `None` renews nothing.
+    pub as_of: Option<Timestamp>,
 }
 
 /// The planner's answer: a plan unless a finding is an error.
@@ -80,6 +84,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         bookkeeping,
         diagnostics,
         delete_first: BTreeSet::new(),
+        validities: Vec::new(),
     };
     for index in order {
         planner.declared(&inputs.declarations[index]);
@@ -171,6 +176,8 @@ pub(super) struct Planner<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Addresses whose replacement deletes first: what requires them must go before, so it deletes first too.
     pub(super) delete_first: BTreeSet<Address>,
+    /// How long what there is now is good.
+    pub(super) validities: Vec<(Address, Validity)>,
 }
 
 impl Planner<'_> {
@@ -196,6 +203,8 @@ impl Planner<'_> {
         if !inputs.scope.only.is_empty() {
             only::keep(&mut self.changes, inputs, self.state, &mut notes, &mut self.diagnostics);
         }
+        notes.extend(expiry::notes(&self.validities, &self.changes));
+        self.diagnostics.extend(expiry::warnings(&self.validities, &self.changes, inputs.scope.as_of));
         protect::check(&self.changes, inputs, self.state, &mut self.diagnostics);
         self.diagnostics.sort_by_key(|finding| !finding.is_error());
         if self.diagnostics.iter().any(Diagnostic::is_error) {

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod erased;
 pub mod error;
+pub mod keeper;
 pub mod kind;
 pub mod limits;
 pub mod registry;
@@ -16,6 +17,7 @@ pub mod wait;
 pub use client::{Client, Cloud};
 pub use erased::{DynKind, LiveDocument, READ_WIDTH, read_width};
 pub use error::{ErrorClass, ProviderError};
+pub use keeper::{ClearText, Keeper};
 pub use kind::{
     ADDRESS_TAG, Created, Deletion, Found, Live, MESH_TAG, Ownership, RemoteId, ResourceKind, Status, UpdateId,
     Updated, changed_hands, claimed,
@@ -23,6 +25,6 @@ pub use kind::{
 pub use registry::{Registry, RuleBook};
 pub use rules::{
     Api, Calls, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder,
-    UpgradeError, stored_outputs,
+    UpgradeError, Validity, stored_outputs,
 };
 pub use wait::WaitPolicy;

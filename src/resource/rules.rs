@@ -1,8 +1,10 @@
 //! The pure half of a kind: everything that the planner may know of it.
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::model::diff::{FieldChange, FieldRule};
+use crate::model::secret::Sealed;
 use crate::model::{AttrPath, Document, Value};
 
 use super::kind::RemoteId;
@@ -98,6 +100,13 @@ pub trait KindRules: Send + Sync {
         Vec::new()
     }
 
+    /// How long what it made is good, for kinds whose objects expire; of stored outputs, which may be those of an
+    /// older version. A plan for a later instant than it is to be renewed at replaces it.
+    fn validity(&self, outputs: &Document) -> Option<Validity> {
+        let _ = outputs;
+        None
+    }
+
     /// Brings a record written by an older version of the kind to [`Self::schema_version`].
     fn upgrade(&self, from: u32, record: RawRecord) -> Result<RawRecord, UpgradeError> {
         if from == self.schema_version() {
@@ -108,14 +117,24 @@ pub trait KindRules: Send + Sync {
     }
 }
 
-/// The outputs that may be stored: the plain ones.
+/// The outputs that may be stored: the plain ones, and those that are sealed. What should be sealed and is not is left
+/// out, like what can be read again.
 #[must_use]
 pub fn stored_outputs(rules: &dyn KindRules, outputs: &Document) -> Document {
     if rules.outputs().iter().all(|rule| rule.class == OutputClass::Plain) {
         return outputs.clone();
     }
     let Value::Object(mut fields) = outputs.value() else { return Document::empty() };
-    fields.retain(|name, _| rules.outputs().iter().any(|rule| rule.name == name && rule.class == OutputClass::Plain));
+    fields.retain(|name, value| {
+        rules.outputs().iter().any(|rule| {
+            rule.name == name
+                && match rule.class {
+                    OutputClass::Plain => true,
+                    OutputClass::Sealed => Sealed::of(value).is_some(),
+                    OutputClass::Ephemeral => false,
+                }
+        })
+    });
     Document::of(&Value::Object(fields)).unwrap_or_else(|_| Document::empty())
 }
 
@@ -145,7 +164,7 @@ pub enum OutputClass {
     Plain,
     /// Can be read again from its owner, so it is never stored.
     Ephemeral,
-    /// Cannot be read again: stored encrypted to the operator's recipients.
+    /// Cannot be read again: its kind seals it to the operator's recipients ([`Sealed`]), and as such it is stored.
     Sealed,
 }
 
@@ -210,6 +229,15 @@ pub enum ReplaceOrder {
     DeleteFirst,
     /// The new object is ready, and its dependents moved over, before the old one goes.
     CreateFirst,
+}
+
+/// How long an object is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// After this instant it is good for nothing.
+    pub until: Timestamp,
+    /// From this instant on a plan replaces it; `None` when only its owner can.
+    pub renew_after: Option<Timestamp>,
 }
 
 /// A finding of [`KindRules::check`].

@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -328,6 +329,17 @@ pub struct Ca {
     pub files: Option<CaFiles>,
     /// The authority's ARN, for [`CaSource::AcmPca`].
     pub acm_pca: Option<String>,
+}
+
+impl Ca {
+    /// Takes the paths of files to be relative to this folder: the topology's.
+    pub fn found_in(&mut self, folder: &Path) {
+        let Some(files) = &mut self.files else { return };
+        let ready = files.intermediates.values_mut().flat_map(|of| [&mut of.cert, &mut of.key, &mut of.chain]);
+        for path in ready.chain([&mut files.root]).chain(&mut files.key) {
+            *path = folder.join(&*path).display().to_string();
+        }
+    }
 }
 
 /// Certificates from files.

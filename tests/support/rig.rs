@@ -1,6 +1,7 @@
 //! One mesh: a state folder, a cloud, and what a command does with them.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,6 +17,14 @@ use meshplan::resource::{Cloud, Registry};
 use meshplan::sandbox::{Options, Sandbox};
 use meshplan::state::{Birth, Opening, Store};
 use meshplan::topology::parse;
+use meshplan::vault::Vault;
+
+const LINEAGE: &str = "0123456789abcdef0123456789abcdef";
+
+/// A vault whose identity is in a process's folder.
+pub(crate) fn vault(folder: &Path) -> Vault {
+    Vault::new(Some(folder.join("identity.txt")), Vec::new(), LINEAGE)
+}
 
 /// The declarations of a topology's text, which must be without errors.
 pub(crate) fn declarations(text: &str) -> Vec<Declaration> {
@@ -43,11 +52,7 @@ impl Process {
     /// A process over a folder and a cloud.
     pub(crate) fn start(folder: &Path, cloud: Cloud, clock: Arc<dyn Clock>, fuse: Fuse) -> Self {
         let opening = Opening {
-            birth: Birth {
-                sandbox: true,
-                lineage: Some("0123456789abcdef0123456789abcdef".to_owned()),
-                ..Birth::default()
-            },
+            birth: Birth { sandbox: true, lineage: Some(LINEAGE.to_owned()), ..Birth::default() },
             fuse,
             ..Opening::new("a test", Timestamp::UNIX_EPOCH)
         };
@@ -116,7 +121,8 @@ impl InSandbox {
         let fuse = options.fuse.clone();
         let sandbox = Sandbox::open(&sandbox_folder(folder), options).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
-        let process = Process::start(folder, Cloud::new(sandbox.sdk_config()), clock, fuse);
+        let cloud = Cloud::new(sandbox.sdk_config()).with_keeper(Rc::new(vault(folder))).with_clock(Arc::clone(&clock));
+        let process = Process::start(folder, cloud, clock, fuse);
         Self { sandbox, process }
     }
 

@@ -109,6 +109,18 @@ fn recover(folder: &Path, declared: &[Declaration], expected: &str, touch: u64) 
 
 /// Crashes a run from `before` to `after` at each of its touches, and recovers from each state that leaves.
 pub(crate) fn every_touch(name: &str, before: &[Declaration], after: &[Declaration]) {
+    let states = every_touch_seen(name, before, after, &|_| ());
+    assert!(states > 50, "the harness hardly touched anything");
+}
+
+/// The same, and looks at what each crash leaves on disk, and at what is there after its recovery. Answers how many
+/// states that were.
+pub(crate) fn every_touch_seen(
+    name: &str,
+    before: &[Declaration],
+    after: &[Declaration],
+    look: &(dyn Fn(&Path) + Sync),
+) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let crashes = record(folder.path(), before, after);
     let next = Mutex::new(crashes.states.iter());
@@ -120,7 +132,9 @@ pub(crate) fn every_touch(name: &str, before: &[Declaration], after: &[Declarati
                     let mut worst = 0;
                     loop {
                         let Some((touch, state)) = next.lock().unwrap().next() else { return worst };
+                        look(state);
                         worst = worst.max(recover(state, after, &crashes.expected, *touch));
+                        look(state);
                         std::fs::remove_dir_all(state).unwrap();
                     }
                 })
@@ -133,5 +147,5 @@ pub(crate) fn every_touch(name: &str, before: &[Declaration], after: &[Declarati
         crashes.touches,
         crashes.states.len()
     );
-    assert!(crashes.states.len() > 50, "the harness hardly touched anything");
+    crashes.states.len()
 }

@@ -115,6 +115,13 @@ const TABLE: &[Row] = &[
         because: "it asks the running mesh, by what state says was built",
     },
     Row {
+        module: "vault",
+        may: &["model", "resource"],
+        may_items: &[],
+        never: &["tokio", "futures_util", "clap"],
+        because: "it encrypts what it is given, and does not know what for",
+    },
+    Row {
         module: "sandbox",
         may: &["model"],
         may_items: &[],
