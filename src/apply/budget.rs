@@ -136,6 +136,9 @@ fn limits(api: Api, verb: Verb) -> Option<(f64, f64)> {
         (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Create | Verb::Update | Verb::Delete) => {
             Some((20.0, 5.0))
         }
+        // An API server shares itself out by priority and fairness and says 429 when it is enough; what a busy client
+        // (kubectl, helm) allows itself is 50 a second with bursts of 300.
+        (Api::Kubernetes, _) => Some((300.0, 50.0)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
 pub mod aws;
+pub mod kubernetes;
 mod sdk;
 
 use crate::resource::{DynKind, Registry};
@@ -19,6 +20,11 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::route_table::RouteTable,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &kubernetes::load_balancer::LoadBalancer,
+    &kubernetes::manifest::Manifest,
+    &kubernetes::namespace::Namespace,
+    &kubernetes::secret::Secret,
+    &kubernetes::service_account_token::ServiceAccountToken,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

@@ -46,7 +46,7 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        name.starts_with("aws.") && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
+        ["aws.", "kubernetes."].iter().any(|api| name.starts_with(api)) && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
 
@@ -88,6 +88,11 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::route_table::RouteTable, &mut seen);
     holds_for(&aws::subnet::Subnet, &mut seen);
     holds_for(&aws::vpc::Vpc, &mut seen);
+    holds_for(&kubernetes::load_balancer::LoadBalancer, &mut seen);
+    holds_for(&kubernetes::manifest::Manifest, &mut seen);
+    holds_for(&kubernetes::namespace::Namespace, &mut seen);
+    holds_for(&kubernetes::secret::Secret, &mut seen);
+    holds_for(&kubernetes::service_account_token::ServiceAccountToken, &mut seen);
     assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
     assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
 }

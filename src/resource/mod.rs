@@ -12,7 +12,7 @@ pub mod registry;
 pub mod rules;
 pub mod wait;
 
-pub use client::{Client, Cloud};
+pub use client::{Client, Cloud, ClusterAccess, ClusterAuth};
 pub use erased::{DynKind, LiveDocument, READ_WIDTH};
 pub use error::{ErrorClass, ProviderError};
 pub use kind::{Created, Deletion, Found, Live, Ownership, RemoteId, ResourceKind, Status, UpdateId, Updated};

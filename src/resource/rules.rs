@@ -3,8 +3,9 @@
 use ipnet::IpNet;
 
 use crate::model::diff::{FieldChange, FieldRule};
-use crate::model::{AttrPath, Document, Value};
+use crate::model::{AttrPath, Document, Target, Value};
 
+use super::client::ClusterAccess;
 use super::kind::RemoteId;
 use super::wait::WaitPolicy;
 
@@ -86,6 +87,12 @@ pub trait KindRules: Send + Sync {
         Vec::new()
     }
 
+    /// For a kind that is a Kubernetes cluster: how it is reached, by its spec and the outputs of an object that is ready.
+    fn cluster_access(&self, target: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        let _ = (target, spec, outputs);
+        None
+    }
+
     /// Brings a record written by an older version of the kind to [`Self::schema_version`].
     fn upgrade(&self, from: u32, record: RawRecord) -> Result<RawRecord, UpgradeError> {
         if from == self.schema_version() {
@@ -159,6 +166,8 @@ pub enum Api {
     Eks,
     /// Elastic Load Balancing, per region.
     ElasticLoadBalancing,
+    /// The Kubernetes API of one cluster.
+    Kubernetes,
     /// No remote API: nothing to limit.
     Local,
 }
