@@ -86,7 +86,7 @@ impl ControlPlane {
         let mut last = Trouble::Failed("no control plane was ever started".to_owned());
         for _ in 0..STARTS {
             match Self::start_once(&programs, family) {
-                Err(trouble) => last = trouble,
+                Err(Trouble::Failed(why)) if why.contains("address already in use") => last = Trouble::Failed(why),
                 started => return started,
             }
         }
@@ -230,7 +230,7 @@ impl ControlPlane {
         write(&file("kwok.yaml"), LOAD_BALANCERS).map_err(failed("write kwok's stages"))?;
         // The key that service accounts' tokens are signed with: the only one that has to be brought along.
         let mut openssl = isolated(Path::new("openssl"));
-        openssl.args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"]);
+        openssl.args(["ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out"]);
         openssl.arg(file("sa.key"));
         finish(openssl)?.stdout().map(drop)
     }
