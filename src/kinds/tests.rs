@@ -46,7 +46,8 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        ["aws.", "kubernetes."].iter().any(|api| name.starts_with(api)) && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
+        ["aws.", "kubernetes."].iter().any(|api| name.starts_with(api))
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
 

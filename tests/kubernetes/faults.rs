@@ -20,8 +20,7 @@ fn settings(name: &str, color: &str) -> serde_json::Value {
 fn a_lost_answer_is_ambiguous_and_its_effect_is_found() {
     let plane = stand_in!(plane());
     let proxy = Proxy::start(plane.address());
-    let kubeconfig =
-        plane.other_kubeconfig("proxied", &proxy.endpoint(), plane.token(), &plane.certificate()).unwrap();
+    let kubeconfig = plane.other_kubeconfig("proxied", &proxy.endpoint(), plane.token(), &plane.certificate()).unwrap();
     run(async {
         let through = || cloud(&kubeconfig);
         let one = Resource::manifest(plane, settings("lost", "blue")).through(through());

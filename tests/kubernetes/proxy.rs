@@ -26,11 +26,11 @@ impl Proxy {
                 // Whose turn it is: an answer begins with the server's first bytes after the client's.
                 let asked = Arc::new(AtomicI64::new(0));
                 let (asks, answers) = (Arc::clone(&asked), Arc::clone(&shared));
-                thread::spawn(move || forward(client, server_in, || {
+                let request = move || {
                     asks.store(1, Ordering::SeqCst);
                     true
-                }));
-                thread::spawn(move || forward(server, client_out, || {
+                };
+                let answer = move || {
                     if asked.swap(0, Ordering::SeqCst) == 0 {
                         return true;
                     }
@@ -39,7 +39,9 @@ impl Proxy {
                         answers.store(left - 1, Ordering::SeqCst);
                     }
                     left != 0
-                }));
+                };
+                thread::spawn(move || forward(client, server_in, request));
+                thread::spawn(move || forward(server, client_out, answer));
             }
         });
         Self { address, answers }
@@ -61,7 +63,7 @@ impl Proxy {
 
 /// Copies until either end closes, or `passes` says that what came is to be lost: then both close.
 fn forward(mut from: TcpStream, mut to: TcpStream, passes: impl Fn() -> bool) {
-    let mut bytes = [0; 65_536];
+    let mut bytes = vec![0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
         if !passes() || to.write_all(&bytes[..count]).is_err() {
             break;

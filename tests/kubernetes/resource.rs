@@ -30,7 +30,8 @@ impl Resource {
         let kind = registry().kind(kind).unwrap();
         assert_eq!(kind.check(&spec), [], "{spec}");
         let address = Address::new(kind.name(), &["test", "it"]);
-        let owner = Ownership { mesh: "mesh1".to_owned(), address, token: "0123456789abcdef0123456789abcdef".to_owned() };
+        let owner =
+            Ownership { mesh: "mesh1".to_owned(), address, token: "0123456789abcdef0123456789abcdef".to_owned() };
         Self { cloud: crate::cloud(&plane.kubeconfig()), kind, spec, owner }
     }
 

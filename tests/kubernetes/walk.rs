@@ -80,8 +80,10 @@ async fn walk_a_secret() {
         data: BTreeMap::from([("key".to_owned(), value.into()), (value.to_owned(), "x".into())]),
     };
     let one = || Resource::new(plane, "kubernetes.secret", &spec("hunter2"));
-    assert!(!format!("{:?}", secret::Spec { data: BTreeMap::from([("k".to_owned(), "hunter2".into())]), ..spec("x") })
-        .contains("hunter2"));
+    assert!(
+        !format!("{:?}", secret::Spec { data: BTreeMap::from([("k".to_owned(), "hunter2".into())]), ..spec("x") })
+            .contains("hunter2")
+    );
     let live = begin(&one()).await;
     is_somebody_elses(one()).await;
     let two = Resource::new(plane, "kubernetes.secret", &spec("swordfish"));
@@ -117,7 +119,10 @@ async fn walk_a_token() {
     let anonymous = plane.other_kubeconfig("anonymous", &plane.endpoint(), "", &plane.certificate()).unwrap();
     let who = plane.kubectl(&[&who[..], &["--kubeconfig", anonymous.to_str().unwrap()]].concat()).unwrap();
     assert_eq!(who.stdout().unwrap(), "system:serviceaccount:walk:reader");
-    token().declared(&service_account_token::Spec { labels: labels("two"), ..spec.clone() }).settle(&token().spec).await;
+    token()
+        .declared(&service_account_token::Spec { labels: labels("two"), ..spec.clone() })
+        .settle(&token().spec)
+        .await;
     end(&token()).await;
 }
 
@@ -176,7 +181,8 @@ fn a_load_balancer_without_an_address_is_waited_for_and_diagnosed() {
         plane.kubectl_with(&["create"], event).unwrap().stdout().unwrap();
         assert_eq!(balancer.diagnose().await, ["FailedDeployModel: no subnet is tagged for it"]);
         let address = r#"{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.7"},{"hostname":"lb.test"}]}}}"#;
-        let patch = ["patch", "service", "gateway", "-n", "no-lb", "--subresource=status", "--type=merge", "-p", address];
+        let patch =
+            ["patch", "service", "gateway", "-n", "no-lb", "--subresource=status", "--type=merge", "-p", address];
         plane.kubectl(&patch).unwrap().stdout().unwrap();
         let outputs = balancer.ready().await.outputs.value();
         assert_eq!(outputs.to_string(), r#"{ address = "192.0.2.7", addresses = ["192.0.2.7", "lb.test"] }"#);

@@ -96,7 +96,7 @@ fn encode_texts(fields: &mut Map<String, Json>) {
     for (key, text) in texts {
         let encoded = match text {
             Json::String(text) => Json::String(BASE64.encode(text.as_bytes())),
-            other => other, // a hole
+            hole @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => hole,
         };
         data.insert(key, encoded);
     }
@@ -131,7 +131,9 @@ impl Walk<'_> {
                 }
             }
             Json::Array(items) => {
-                items.iter_mut().for_each(|item| self.tidy(key, item));
+                for item in items.iter_mut() {
+                    self.tidy(key, item);
+                }
                 if self.is_native {
                     sort(key, items);
                 }
@@ -223,9 +225,8 @@ fn sortable(value: &Json) -> String {
 /// comes earlier is expanded.
 fn sort_environment(items: &mut [Json]) {
     let name = |item: &Json| text_at(item, &["name"]).unwrap_or_default().to_owned();
-    let mentions = |item: &Json, name: &str| {
-        text_at(item, &["value"]).is_some_and(|value| value.contains(&format!("$({name})")))
-    };
+    let mentions =
+        |item: &Json, name: &str| text_at(item, &["value"]).is_some_and(|value| value.contains(&format!("$({name})")));
     let names: BTreeSet<String> = items.iter().map(name).collect();
     if names.len() != items.len() {
         return; // a name that is given twice: the last counts

@@ -62,10 +62,7 @@ pub(super) async fn served(kube: &Kube, of: &GroupVersion, kind: &str) -> Result
 }
 
 /// How an object's kind is served in the version that the cluster prefers, or in any; `None` if it is not.
-pub(super) async fn served_somehow(
-    kube: &Kube,
-    object: &ObjectRef,
-) -> Result<Option<(String, Served)>, ProviderError> {
+pub(super) async fn served_somehow(kube: &Kube, object: &ObjectRef) -> Result<Option<(String, Served)>, ProviderError> {
     let versions = if object.group.is_empty() { vec!["v1".to_owned()] } else { versions(kube, &object.group).await? };
     for version in versions {
         let of = GroupVersion { group: object.group.clone(), version };

@@ -292,7 +292,8 @@ mod tests {
         let unknown = r#"{"kind":"Status","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
         assert_eq!(error(Method::GET, 401, unknown).class, ErrorClass::Denied);
         assert_eq!(refused(Method::GET, 401, unknown, true).class, ErrorClass::NotYet);
-        let forbidden = r#"{"kind":"Status","message":"secrets is forbidden: User \"x\" cannot list","reason":"Forbidden"}"#;
+        let forbidden =
+            r#"{"kind":"Status","message":"secrets is forbidden: User \"x\" cannot list","reason":"Forbidden"}"#;
         let denied = error(Method::GET, 403, forbidden);
         assert_eq!(denied.class, ErrorClass::Denied);
         assert!(denied.message.ends_with("its access entry needs a policy that grants this"), "{denied}");
@@ -305,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_server_that_is_busy_says_for_how_long() {
-        let busy = r#"{"kind":"Status","reason":"TooManyRequests","message":"slow down","details":{"retryAfterSeconds":7}}"#;
+        let busy =
+            r#"{"kind":"Status","reason":"TooManyRequests","message":"slow down","details":{"retryAfterSeconds":7}}"#;
         let error = error(Method::GET, 429, busy);
         assert_eq!((error.class, error.retry_after), (ErrorClass::Throttled, Some(Duration::from_secs(7))));
     }

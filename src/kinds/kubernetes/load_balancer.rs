@@ -175,12 +175,7 @@ fn mark(service: &Json) -> Option<&str> {
 }
 
 /// Sets the mark or takes it away. The Service's uid keeps the apply from making a Service that was deleted meanwhile.
-async fn set_mark(
-    client: &Kube,
-    place: &Place,
-    service: &Json,
-    token: Option<&str>,
-) -> Result<Json, ProviderError> {
+async fn set_mark(client: &Kube, place: &Place, service: &Json, token: Option<&str>) -> Result<Json, ProviderError> {
     let uid = text_at(service, &["metadata", "uid"]).ok_or_else(|| incomplete("kubernetes:Get", "uid"))?;
     let annotations: Map<String, Json> = token.map(|token| (MARK.to_owned(), token.into())).into_iter().collect();
     let mark = json!({

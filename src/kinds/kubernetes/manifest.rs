@@ -212,8 +212,7 @@ fn unnamed() -> ProviderError {
 
 /// Notes on the object what the server made of what was sent, if that is something else.
 async fn settle(client: &Kube, place: &Place, sent: &Json, answer: Json) -> Result<Json, ProviderError> {
-    let (Ok(wanted), Ok(seen)) = (plain(sent), plain(&object::applied(&answer).manifest)) else { return Ok(answer) };
-    match reads_as::compare(&wanted, &seen) {
+    match reads_as::compare(&plain(sent), &plain(&object::applied(&answer).manifest)) {
         None => Ok(answer),
         Some(note) => {
             let mut manifest = sent.clone();
@@ -224,12 +223,12 @@ async fn settle(client: &Kube, place: &Place, sent: &Json, answer: Json) -> Resu
 }
 
 /// A manifest in canonical form, without the note of its create.
-fn plain(manifest: &Json) -> Result<Json, ProviderError> {
+fn plain(manifest: &Json) -> Json {
     let mut manifest = manifest.clone();
     if let Some(annotations) = manifest.pointer_mut("/metadata/annotations").and_then(Json::as_object_mut) {
         annotations.remove(object::CREATE);
     }
-    Ok(canonical(manifest))
+    canonical(manifest)
 }
 
 async fn read(client: &Kube, id: &RemoteId) -> Result<Option<Live<Spec, Outputs>>, ProviderError> {

@@ -81,12 +81,7 @@ pub(super) async fn get(kube: &Kube, place: &Place) -> Result<Option<Json>, Prov
 }
 
 /// Applies a manifest under a field manager's name, and answers the object as it is then.
-pub(super) async fn apply(
-    kube: &Kube,
-    place: &Place,
-    manifest: &Json,
-    manager: &str,
-) -> Result<Json, ProviderError> {
+pub(super) async fn apply(kube: &Kube, place: &Place, manifest: &Json, manager: &str) -> Result<Json, ProviderError> {
     let path =
         format!("{}?fieldManager={manager}&fieldValidation=Strict&force={}", place.path(), kube.forces_conflicts());
     let call = Call::with_body(APPLY, Method::PATCH, path, "application/apply-patch+yaml", manifest)?;
@@ -100,9 +95,7 @@ pub(super) async fn make(
     manifest: &Json,
     owner: &Ownership,
 ) -> Result<Json, ProviderError> {
-    let refuse = |class, why: &str| {
-        Err(ProviderError::new(class, CREATE_OPERATION, format!("{} {why}", place.object)))
-    };
+    let refuse = |class, why: &str| Err(ProviderError::new(class, CREATE_OPERATION, format!("{} {why}", place.object)));
     // An apply would take over what is there without a word.
     match get(kube, place).await? {
         Some(there) if is_going(&there) => return refuse(ErrorClass::InUse, &going(&there)),

@@ -36,22 +36,12 @@ pub(super) fn canonical(text: &str) -> Option<String> {
 }
 
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
 fn binary(mut value: u128) -> String {
     let mut power = 0;
-    while value > 0 && value % 1024 == 0 && power + 1 < BINARY.len() {
+    while value > 0 && value.is_multiple_of(1024) && power + 1 < BINARY.len() {
         value /= 1024;
         power += 1;
     }
@@ -63,7 +53,7 @@ fn decimal(mut value: u128, is_exponent: bool) -> String {
         return "0".to_owned();
     }
     let mut power = 0;
-    while value % 1000 == 0 && power + 1 < DECIMAL.len() {
+    while value.is_multiple_of(1000) && power + 1 < DECIMAL.len() {
         value /= 1000;
         power += 1;
     }

@@ -41,11 +41,7 @@ pub struct EksToken {
 /// Makes the token with which the caller of `aws` calls a cluster.
 ///
 /// Nothing is sent: a token is a signature. Whoever holds it is the caller, to that cluster, for a quarter of an hour.
-pub async fn eks_token(
-    aws: &aws_config::SdkConfig,
-    region: &str,
-    cluster: &str,
-) -> Result<EksToken, ProviderError> {
+pub async fn eks_token(aws: &aws_config::SdkConfig, region: &str, cluster: &str) -> Result<EksToken, ProviderError> {
     let provider = aws
         .credentials_provider()
         .ok_or_else(|| ProviderError::new(ErrorClass::Denied, OPERATION, "there are no AWS credentials"))?;
