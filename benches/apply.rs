@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 
 use meshplan::apply::Budgets;
@@ -25,11 +26,17 @@ fn main() -> Measured<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["speed", size] => return speed(size.parse()?),
+        ["load", folder] => return load(Path::new(folder)),
         ["makespan", networks] => return makespan(networks.parse()?),
         _ => {}
     }
-    println!("no latency, no limits; memory when a quarter, half, three quarters and all of the steps are done");
-    println!("resources  seconds  resources/s  journal MB  save ms  MB before    1/4    1/2    3/4    all   peak");
+    println!(
+        "no latency, no limits; memory before and after planning, and when a quarter, half, three quarters and all of"
+    );
+    println!("the steps are done; what the state alone takes in a process that only loads it");
+    println!(
+        "resources  seconds  resources/s  journal MB  save ms  MB before   plan    1/4    1/2    3/4    all   peak  state"
+    );
     for size in SIZES {
         child(&["speed", &size.to_string()])?;
     }
@@ -62,10 +69,25 @@ fn speed(size: usize) -> Measured<()> {
     let journal = store.journal_bytes() as f64 / 1e6;
     let (save, saved) = timed(|| store.save());
     saved?;
+    drop(store);
     let (created, seconds, save) = (outcome.counts.created, time.as_secs_f64(), ms(save));
-    print!("{created:>9} {seconds:>8.2} {:>12.0} {journal:>11.1} {save:>8.1} {before:>10.1}", created as f64 / seconds);
+    print!(
+        "{created:>9} {seconds:>8.2} {:>12.0} {journal:>11.1} {save:>8.1} {before:>10.1} {:>6.1}",
+        created as f64 / seconds,
+        watch.planned
+    );
     watch.megabytes.iter().take(4).for_each(|megabytes| print!(" {megabytes:>6.1}"));
-    println!(" {:>6.1}", peak_megabytes());
+    print!(" {:>6.1}", peak_megabytes());
+    std::io::Write::flush(&mut std::io::stdout())?;
+    child(&["load", &scratch.path().to_string_lossy()])
+}
+
+/// What a process grows by when it loads a saved state.
+fn load(folder: &Path) -> Measured<()> {
+    let before = resident_megabytes();
+    let store = support::open(folder)?;
+    println!(" {:>6.1}", resident_megabytes() - before);
+    drop(store);
     Ok(())
 }
 

@@ -86,6 +86,8 @@
 //! | `STATE/MESH.plan.json` | [`state::store`] | the pending plan |
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
 //! | the topology | [`cli`] | read only |
+//! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
+//! | the kubeconfig of an existing cluster | [`kinds`] | read only |
 //! | `~/.aws/*`, `AWS_*` | the AWS SDK | credentials, read only |
 //!
 //! # How to add a kind

@@ -15,7 +15,6 @@ use crate::model::{Address, Clock, Document, Target};
 use crate::plan::{Observation, Observed};
 use crate::resource::{
     Cloud, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, READ_WIDTH, Registry, RemoteId,
-    Status,
 };
 use crate::state::{Operation, RecordStatus, State};
 
@@ -124,11 +123,8 @@ fn looks<'a>(
         match registry.kind(address.kind()) {
             // What the promise made is what matters; the record's own object is its predecessor.
             Some(_) if promised => {}
-            Some(kind) if kind.possession() == Possession::Recorded => {
-                let live =
-                    LiveDocument { spec: record.spec.clone(), outputs: record.outputs.clone(), status: Status::Ready };
-                observed.insert(address.clone(), Observation::Present { id: record.id.clone(), live });
-            }
+            // Nothing of it can be read: the planner takes it for what state says.
+            Some(kind) if kind.possession() == Possession::Recorded => {}
             Some(kind) => {
                 let (target, id) = match borrowed.get(address) {
                     Some((target, id)) => (*target, id.clone()),
@@ -144,6 +140,9 @@ fn looks<'a>(
     }
     for (address, intent) in &state.intents {
         let (Some(kind), Some(record)) = (registry.kind(address.kind()), &intent.record) else { continue };
+        if kind.possession() == Possession::Recorded {
+            continue;
+        }
         let owner = Ownership { mesh: state.mesh.clone(), address: address.clone(), token: intent.token.clone() };
         looks.push(Look::Find {
             kind,
@@ -157,7 +156,8 @@ fn looks<'a>(
         if state.records.contains_key(&declaration.address) || state.intents.contains_key(&declaration.address) {
             continue;
         }
-        let Some(kind) = registry.kind(declaration.address.kind()) else { continue };
+        let kind = registry.kind(declaration.address.kind());
+        let Some(kind) = kind.filter(|kind| kind.possession() != Possession::Recorded) else { continue };
         if let Some(id) = kind.known_id(&declaration.spec.value()) {
             batches.entry((kind.name(), &declaration.target)).or_default().push((declaration.address.clone(), id));
         }

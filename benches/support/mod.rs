@@ -96,27 +96,33 @@ pub(crate) fn create_all(
     Ok((time, outcome))
 }
 
-/// Looks at the process's memory each time so many steps have finished.
+/// Looks at the process's memory when a run begins, and each time so many steps have finished.
 pub(crate) struct Watch {
     every: usize,
     finished: usize,
+    /// The resident size when the plan was made and nothing was done.
+    pub(crate) planned: f64,
     /// The resident size each time.
     pub(crate) megabytes: Vec<f64>,
 }
 
 impl Watch {
     pub(crate) fn every(every: usize) -> Self {
-        Self { every, finished: 0, megabytes: Vec::new() }
+        Self { every, finished: 0, planned: 0.0, megabytes: Vec::new() }
     }
 }
 
 impl Sink for Watch {
     fn emit(&mut self, event: &Stamped) {
-        if matches!(event.event, Event::StepFinished { .. }) {
-            self.finished += 1;
-            if self.finished.is_multiple_of(self.every) {
-                self.megabytes.push(resident_megabytes());
+        match event.event {
+            Event::RunStarted { .. } => self.planned = resident_megabytes(),
+            Event::StepFinished { .. } => {
+                self.finished += 1;
+                if self.finished.is_multiple_of(self.every) {
+                    self.megabytes.push(resident_megabytes());
+                }
             }
+            _ => {}
         }
     }
 }

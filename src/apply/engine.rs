@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,14 +20,15 @@ use crate::model::event::{Counts, Event, Sink, Stamped, StepKind};
 use crate::model::graph::Dag;
 use crate::model::{Address, Clock, Document};
 use crate::plan::{Action, Change, Plan, Reason, step_graph};
-use crate::resource::{Cloud, Registry};
-use crate::state::Entry;
+use crate::resource::{Cloud, KindRules, Registry};
+use crate::state::{Entry, State};
 
-use super::budget::{Budgets, Key};
+use super::budget::{Budgets, Key, Verb};
+use super::gate::Gated;
 use super::ledger::{Ledger, LedgerError};
 use super::queue::Queue;
 use super::report::{Failure, Outcome, Skipped};
-use super::requests::{Gated, key, throttled};
+use super::requests::{key, throttled, verb};
 use super::resolve::{Outputs, token};
 use super::task::{Answer, Beginning, Next, Request, Task, Turn};
 
@@ -80,7 +82,7 @@ pub(super) enum Wake {
 }
 
 pub(super) struct Engine<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     pub(super) registry: &'a Registry,
     pub(super) cloud: &'a Cloud,
     pub(super) clock: Arc<dyn Clock>,
@@ -88,13 +90,13 @@ pub(super) struct Engine<'a> {
     sink: &'a mut dyn Sink,
     interrupt: Pin<Box<dyn Future<Output = ()>>>,
     pub(super) budgets: Budgets,
-    dag: Dag,
+    dag: Rc<Dag>,
     pub(super) queue: Queue,
     outputs: Outputs,
     pub(super) tasks: BTreeMap<usize, Task<'a>>,
     /// The next request of each task that has one coming, until it is made.
     pub(super) due: BTreeMap<usize, Request>,
-    /// Due requests that wait for a token, the most urgent first.
+    /// Ready steps and due requests that wait for a token, the most urgent first.
     pub(super) gated: BTreeMap<Key, BinaryHeap<Gated>>,
     /// Requests that may change something: they are never dropped.
     pub(super) calls: FuturesUnordered<LocalBoxFuture<'a, Wake>>,
@@ -112,20 +114,33 @@ pub(super) struct Engine<'a> {
     /// How many creates this round promises.
     promised: u64,
     /// What happens once the entries are durable.
-    then: Vec<(usize, Vec<Event>, Next)>,
+    then: Vec<Then>,
+    /// How many of those have a token for a call.
+    pub(super) granted: usize,
+    lineage: Rc<str>,
+}
+
+/// What a step does once its entries are durable.
+struct Then {
+    step: usize,
+    events: Vec<Event>,
+    next: Next,
+    /// The token that it has for a request of this sort.
+    granted: Option<Verb>,
 }
 
 impl<'a> Engine<'a> {
     fn new(run: Run<'a>) -> Result<Self, ApplyError> {
         let Run { plan, registry, cloud, clock, ledger, sink, interrupt, budgets } = run;
-        let dag = step_graph(plan);
+        let dag = Rc::new(step_graph(plan));
         if dag.order().is_err() {
             return Err(ApplyError::Plan("its steps wait for each other in a circle".to_owned()));
         }
         let seconds: Vec<f64> = plan.steps.iter().map(|step| step.seconds).collect();
         let started = clock.now();
         Ok(Self {
-            queue: Queue::new(dag.clone(), &seconds),
+            lineage: ledger.state().lineage.as_str().into(),
+            queue: Queue::new(Rc::clone(&dag), &seconds),
             took: vec![0.0; dag.len()],
             dag,
             plan,
@@ -149,6 +164,7 @@ impl<'a> Engine<'a> {
             entries: Vec::new(),
             promised: 0,
             then: Vec::new(),
+            granted: 0,
         })
     }
 
@@ -164,7 +180,6 @@ impl<'a> Engine<'a> {
         }
         loop {
             self.settle_round()?;
-            self.release_gated();
             if self.calls.is_empty() && (self.waits.is_empty() || self.stopping) {
                 break;
             }
@@ -183,47 +198,51 @@ impl<'a> Engine<'a> {
         Ok(self.finish())
     }
 
-    /// Starts what can start, makes the round's entries durable, and carries out what follows from them; again, until
-    /// nothing more follows at once.
+    /// Makes the round's entries durable and carries out what follows from them; then makes the requests and begins the
+    /// steps that can be; again, until nothing more follows at once.
     fn settle_round(&mut self) -> Result<(), ApplyError> {
         loop {
-            while !self.stopping
-                && let Some(step) = self.queue.pop()
-            {
-                self.begin(step);
-            }
             if self.then.is_empty() {
-                return Ok(());
+                self.offer();
+                self.release();
+                if self.then.is_empty() {
+                    return Ok(());
+                }
             }
             let entries = std::mem::take(&mut self.entries);
             self.promised = 0;
             if !entries.is_empty() {
                 self.ledger.append(entries)?;
             }
-            for (step, events, next) in std::mem::take(&mut self.then) {
+            self.granted = 0;
+            for Then { step, events, next, granted } in std::mem::take(&mut self.then) {
                 for event in events {
                     self.emit(event);
                 }
-                self.carry_on(step, next);
+                self.carry_on(step, next, granted);
             }
         }
     }
 
-    fn begin(&mut self, step: usize) {
+    /// Begins a step: what it does first.
+    pub(super) fn begin(&mut self, step: usize) -> Turn {
         let planned = &self.plan.steps[step];
         let (address, kind) = (planned.address.clone(), planned.kind);
         self.emit(Event::StepStarted { address: address.clone(), kind, expected_seconds: planned.seconds });
         match self.beginning(&address, kind).map(Task::begin) {
             Ok((task, turn)) => {
                 self.tasks.insert(step, task);
-                self.take(step, turn);
+                turn
             }
             Err(error) => {
                 let help = vec!["this is a defect of meshplan: please report it with this message".to_owned()];
-                let failure = Failure { address, kind, error, help, retry_safe: false };
-                self.then.push((step, Vec::new(), Next::Failed(failure)));
+                Turn::failed(Failure { address, kind, error, help, retry_safe: false })
             }
         }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.ledger.state()
     }
 
     /// What a step begins with. Borrows state only while the task is made.
@@ -243,13 +262,14 @@ impl<'a> Engine<'a> {
         };
         let generation = state.generation + self.promised + 1;
         let token = match (&desired, kind) {
-            (Some((_, spec)), StepKind::Create) => token(&state.lineage, address, generation, spec),
+            (Some(spec), StepKind::Create) => token(&state.lineage, address, generation, spec),
             (Some(_) | None, _) => String::new(),
         };
         let stirred = change.requirements.iter().any(|requirement| {
             plan.change(requirement).is_some_and(|other| matches!(other.action, Action::Replace | Action::Delete))
         });
-        Ok(Beginning { stirred, change, step: kind, kind: dyn_kind, now: self.clock.now(), state, desired, token })
+        let (lineage, now) = (Rc::clone(&self.lineage), self.clock.now());
+        Ok(Beginning { stirred, change, step: kind, kind: dyn_kind, now, state, lineage, desired, token })
     }
 
     pub(super) fn answered(&mut self, step: usize, answer: Answer) {
@@ -260,26 +280,30 @@ impl<'a> Engine<'a> {
         }
         let Some(task) = self.tasks.get_mut(&step) else { return };
         let turn = task.advance(answer, now);
-        self.take(step, turn);
+        self.take(step, turn, None);
     }
 
-    /// Takes what a task says into the round.
-    fn take(&mut self, step: usize, turn: Turn) {
+    /// Takes what a task says into the round; `granted` is the token that it has, if any.
+    pub(super) fn take(&mut self, step: usize, turn: Turn, granted: Option<Verb>) {
         let Turn { entries, events, next } = turn;
         self.promised += entries
             .iter()
             .filter(|entry| matches!(entry, Entry::Intent { intent, .. } if intent.record.is_some()))
             .count() as u64;
         self.entries.extend(entries);
-        self.then.push((step, events, next));
+        self.granted += usize::from(granted.is_some());
+        self.then.push(Then { step, events, next, granted });
     }
 
     /// What follows once a task's entries are durable.
-    fn carry_on(&mut self, step: usize, next: Next) {
+    fn carry_on(&mut self, step: usize, next: Next, granted: Option<Verb>) {
         match next {
             Next::Request(request, delay) => {
+                let has_token = granted == Some(verb(&request));
                 self.due.insert(step, request);
-                if delay.is_zero() {
+                if delay.is_zero() && has_token {
+                    self.call(step);
+                } else if delay.is_zero() {
                     self.gate(step);
                 } else if !self.stopping {
                     let sleep = self.clock.sleep(delay);
@@ -296,10 +320,7 @@ impl<'a> Engine<'a> {
 
     fn finished(&mut self, step: usize, outputs: Option<&Document>) {
         let address = self.plan.steps[step].address.clone();
-        match outputs {
-            Some(outputs) => self.outputs.set(&address, outputs),
-            None => self.outputs.forget(&address),
-        }
+        self.outputs.set(&address, self.registry.kind(address.kind()).map(|kind| kind as &dyn KindRules), outputs);
         let Some(task) = self.tasks.remove(&step) else { return };
         let seconds = task.seconds(self.clock.now());
         self.took[step] = seconds;
@@ -379,7 +400,7 @@ impl<'a> Engine<'a> {
         self.outcome.interrupted = true;
         let waits_dropped = self.tasks.len() - self.calls.len().min(self.tasks.len());
         self.waits.clear();
-        self.gated.clear();
+        self.clear_gates();
         self.emit(Event::Interrupted { in_flight: self.calls.len(), waits_dropped });
     }
 

@@ -12,6 +12,7 @@
 
 mod budget;
 mod engine;
+mod gate;
 mod ledger;
 mod queue;
 mod report;

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 
 use crate::model::graph::Dag;
 
@@ -29,7 +30,7 @@ pub enum Standing {
 /// The steps of one run.
 #[derive(Debug)]
 pub struct Queue {
-    dag: Dag,
+    dag: Rc<Dag>,
     missing: Vec<usize>,
     remaining: Vec<f64>,
     standing: Vec<Standing>,
@@ -61,7 +62,7 @@ impl Ord for Candidate {
 impl Queue {
     /// A queue over an acyclic graph; `seconds` are the steps' expected durations.
     #[must_use]
-    pub fn new(dag: Dag, seconds: &[f64]) -> Self {
+    pub fn new(dag: Rc<Dag>, seconds: &[f64]) -> Self {
         // A cycle would leave its steps blocked for ever; plans are checked for cycles when they are made and loaded.
         let order = dag.order().unwrap_or_default();
         let remaining = dag.remaining(&order, seconds);
@@ -86,6 +87,12 @@ impl Queue {
         self.standing[index] = Standing::Running;
         self.running += 1;
         Some(index)
+    }
+
+    /// Takes back a step that was handed out and not begun.
+    pub fn put_back(&mut self, index: usize) {
+        self.leave(index, Standing::Ready);
+        self.ready.push(Candidate { remaining: self.remaining[index], index });
     }
 
     /// A step is done: what waited for nothing else becomes ready.
@@ -195,7 +202,7 @@ mod tests {
         fn a_run_keeps_its_promises((n, edges, seconds, fails) in runs(), width in 1_usize..5) {
             let graph = dag(n, &edges);
             let seconds: Vec<f64> = seconds.into_iter().map(f64::from).collect();
-            let mut queue = Queue::new(graph.clone(), &seconds);
+            let mut queue = Queue::new(Rc::new(graph.clone()), &seconds);
             let mut started = vec![false; n];
             let mut done = vec![false; n];
             let mut failed = Vec::new();
@@ -230,7 +237,10 @@ mod tests {
 
     #[test]
     fn the_longest_chain_goes_first_and_ties_by_number() {
-        let mut queue = Queue::new(dag(5, &[(0, 3), (1, 4)]), &[1.0, 1.0, 1.0, 1.0, 9.0]);
+        let mut queue = Queue::new(Rc::new(dag(5, &[(0, 3), (1, 4)])), &[1.0, 1.0, 1.0, 1.0, 9.0]);
         assert_eq!([queue.pop(), queue.pop(), queue.pop(), queue.pop()], [Some(1), Some(0), Some(2), None]);
+        queue.put_back(0);
+        assert_eq!((queue.running(), queue.not_started().collect::<Vec<_>>()), (2, vec![0, 3, 4]));
+        assert_eq!(queue.pop(), Some(0));
     }
 }

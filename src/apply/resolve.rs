@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{Address, Document, Reference, Value};
+use crate::resource::{KindRules, OutputClass};
 use crate::state::State;
 
-/// The outputs of what this run has seen ready, parsed once; everything else is read from state.
+/// Where a hole's value is found: in state, except for what is never stored, which is held while the run lasts.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
-    parsed: BTreeMap<Address, Value>,
+    held: BTreeMap<Address, Document>,
 }
 
 /// A hole that cannot be filled.
@@ -28,29 +29,26 @@ pub(super) enum ResolveError {
 }
 
 impl Outputs {
-    /// Remembers all outputs of a resource, also those that are never stored.
-    pub(super) fn set(&mut self, address: &Address, outputs: &Document) {
-        self.parsed.insert(address.clone(), outputs.value());
-    }
-
-    /// Forgets a resource's outputs: it changes.
-    pub(super) fn forget(&mut self, address: &Address) {
-        self.parsed.remove(address);
+    /// Remembers what a finished step leaves: outputs that are never stored. Without outputs it is gone.
+    pub(super) fn set(&mut self, address: &Address, rules: Option<&dyn KindRules>, outputs: Option<&Document>) {
+        let unstored = |rules: &dyn KindRules| rules.outputs().iter().any(|rule| rule.class != OutputClass::Plain);
+        match outputs.filter(|_| rules.is_some_and(unstored)) {
+            Some(outputs) => self.held.insert(address.clone(), outputs.clone()),
+            None => self.held.remove(address),
+        };
     }
 
     /// A spec with every hole filled.
-    pub(super) fn fill(&mut self, spec: &Document, state: &State) -> Result<(Value, Document), ResolveError> {
+    pub(super) fn fill(&self, spec: &Document, state: &State) -> Result<Document, ResolveError> {
         let filled = spec.value().fill(&mut |reference| {
-            let outputs = self.parsed.entry(reference.address.clone()).or_insert_with(|| {
-                state.records.get(&reference.address).map_or(Value::Null, |record| record.outputs.value())
-            });
+            let stored = || state.records.get(&reference.address).map(|record| &record.outputs);
+            let outputs = self.held.get(&reference.address).or_else(stored)?.value();
             outputs.get(&reference.output).filter(|value| !matches!(value, Value::Null)).cloned()
         })?;
         if let Some(missing) = filled.references().first() {
             return Err(ResolveError::Missing((*missing).clone()));
         }
-        let document = Document::of(&filled).map_err(|error| ResolveError::Encode(error.to_string()))?;
-        Ok((filled, document))
+        Document::of(&filled).map_err(|error| ResolveError::Encode(error.to_string()))
     }
 }
 

@@ -16,34 +16,45 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
+use super::{audit, foreign};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
-use crate::model::event::{Operation, Sink, Stamped};
+use crate::kinds::audit::Scope;
+use crate::model::event::{Event, Operation, Sink, Stamped};
 use crate::model::{Clock, Digest};
 use crate::plan::render::{clean, parse, text};
-use crate::plan::{Plan, Scope, moved_since};
+use crate::plan::{Plan, Scope as PlanScope, moved_since};
 use crate::state::{Birth, Caller, Entry, Store, store};
 use crate::ui::{Console, Form, HEARTBEAT, REDRAW};
 
 /// How many reasons a stale plan is given: the rest are of the same sort.
 const LISTED: usize = 10;
 
+/// What the operator has agreed to beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Consent {
+    /// The plan, whatever it says.
+    pub(super) yes: bool,
+    /// That load balancers of others go with their clusters.
+    pub(super) force: bool,
+}
+
 /// `apply`.
 pub(super) async fn apply(
     context: &Context,
     source: Option<&Path>,
-    yes: bool,
+    consent: Consent,
     args: &ScopeArgs,
 ) -> anyhow::Result<Exit> {
     let Some(path) = source else {
         refuse_scope(args)?;
-        return saved(context, pending(context)?, yes).await;
+        return Box::pin(saved(context, pending(context)?, consent)).await;
     };
     let content = fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
     // A plan is JSON and a topology is TOML, which cannot begin with a brace.
     if content.trim_start().starts_with('{') {
         refuse_scope(args)?;
         let plan = parse(&content).with_context(|| format!("`{}` cannot be used", path.display()))?;
-        return saved(context, plan, yes).await;
+        return Box::pin(saved(context, plan, consent)).await;
     }
     let source = context.topology(Some(path))?;
     let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;
@@ -54,11 +65,11 @@ pub(super) async fn apply(
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
     let plan = make(context, Some(&session), wanted, &mut &console).await?;
     let again = next(context, &format!("apply {}", source.name));
-    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, consent).await
 }
 
 /// `destroy`.
-pub(super) async fn destroy(context: &Context, mesh: Option<&str>, yes: bool) -> anyhow::Result<Exit> {
+pub(super) async fn destroy(context: &Context, mesh: Option<&str>, consent: Consent) -> anyhow::Result<Exit> {
     let mesh = context.mesh(mesh)?;
     context.existing_state(&mesh)?;
     let store = context.open(&mesh, context.birth(&mesh, None))?;
@@ -67,11 +78,11 @@ pub(super) async fn destroy(context: &Context, mesh: Option<&str>, yes: bool) ->
     let session = Session::open(context, region.as_deref()).await?;
     let account = session.check(store.state(), region.as_deref()).await?;
     let console = RefCell::new(console(context));
-    let scope = Scope { destroy: true, ..Scope::default() };
+    let scope = PlanScope { destroy: true, ..PlanScope::default() };
     let plan =
         make(context, Some(&session), Wanted { state: store.state(), source: None, scope }, &mut &console).await?;
     let again = next(context, &format!("destroy {mesh}"));
-    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, consent).await
 }
 
 /// A saved plan decides for itself what it may do.
@@ -108,7 +119,7 @@ fn pending(context: &Context) -> anyhow::Result<Plan> {
 }
 
 /// Applies a plan that was made before.
-async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit> {
+async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Result<Exit> {
     if plan.offline {
         bail!("the plan was made offline, so it does not know what is there: make it again without `--offline`");
     }
@@ -156,7 +167,7 @@ async fn saved(context: &Context, plan: Plan, yes: bool) -> anyhow::Result<Exit>
         Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
     };
     let console = RefCell::new(console(context));
-    run(Ready { context, session, store, account, console, again }, &plan, yes).await
+    run(Ready { context, session, store, account, console, again }, &plan, consent).await
 }
 
 /// Whether the topology is another text than the one that was reviewed, as far as it is still there.
@@ -196,8 +207,11 @@ impl Sink for &RefCell<Console> {
 }
 
 /// Shows a plan, has it approved, carries it out, saves, and reports.
-async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exit> {
+async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Result<Exit> {
+    let Consent { yes, force } = consent;
     let context = ready.context;
+    // Afterwards state does not know any more where to look.
+    let destroyed = (plan.operation == Operation::Destroy).then(|| audit::scope(ready.store.state(), &ready.session));
     let streams = context.streams;
     let json = context.globals.json;
     if !json {
@@ -205,7 +219,16 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exi
     }
     if plan.is_empty() && plan.bookkeeping.is_empty() {
         store::remove_plan(&context.globals.state, &plan.mesh)?;
-        return Ok(Exit::Done);
+        return match destroyed {
+            Some(scope) => left(&ready, &scope, true).await,
+            None => Ok(Exit::Done),
+        };
+    }
+    if !force {
+        let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
+        if !foreign.is_empty() {
+            context.judge(&[foreign::finding(&foreign, true)], None)?;
+        }
     }
     if !plan.is_empty() {
         if json && !yes {
@@ -253,13 +276,28 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, yes: bool) -> anyhow::Result<Exi
     } else {
         streams.data(&report(&told, streams.out_style()))?;
     }
-    Ok(if outcome.interrupted {
-        Exit::Interrupted
-    } else if outcome.is_complete() {
-        Exit::Done
+    if outcome.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    let audited = match destroyed {
+        Some(scope) => left(&ready, &scope, outcome.is_complete()).await?,
+        None => Exit::Done,
+    };
+    Ok(if outcome.is_complete() { audited } else { Exit::Failed })
+}
+
+/// Looks for what a destroy left, and says it. That something of ours is left is a failure.
+async fn left(ready: &Ready<'_>, scope: &Scope, ended_well: bool) -> anyhow::Result<Exit> {
+    let streams = ready.context.streams;
+    let audited = audit::look(&ready.session, scope, ended_well).await;
+    if ready.context.globals.json {
+        let event = Event::AuditFinished { left: audited.left.clone(), unseen: audited.unseen.clone() };
+        ready.console.borrow_mut().emit(&Stamped { at: ready.session.clock.now(), event });
+        streams.say_text(&audit::text(&audited, streams.err_style()));
     } else {
-        Exit::Failed
-    })
+        streams.data(&audit::text(&audited, streams.out_style()))?;
+    }
+    Ok(if audited.left.iter().any(|leftover| leftover.ours) { Exit::Failed } else { Exit::Done })
 }
 
 /// Carries out the plan beside what draws it; `None` when the operator asked twice to stop.

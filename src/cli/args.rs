@@ -85,6 +85,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Delete clusters along with load balancers of Services that are not meshplan's
+        #[arg(long)]
+        force: bool,
         /// What a topology's plan may do
         #[command(flatten)]
         scope: ScopeArgs,
@@ -97,6 +100,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Delete clusters along with load balancers of Services that are not meshplan's
+        #[arg(long)]
+        force: bool,
     },
     /// Say why an address changes, what it waits for, and what waits for it
     Explain {
@@ -125,6 +131,27 @@ pub enum Command {
         /// How to write them
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
+    },
+    /// Write a kubeconfig with a context for each cluster
+    Kubeconfig {
+        /// The mesh's id or topology; the only state if not given
+        #[arg(value_name = "MESH|TOPOLOGY")]
+        mesh: Option<String>,
+        /// This cluster only, by its name in the topology
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+        /// Merge into this file instead of writing to standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write a token for an EKS cluster, as kubeconfigs ask for it
+    EksToken {
+        /// The cluster's name in EKS
+        #[arg(long, value_name = "NAME")]
+        cluster: String,
+        /// Its region; that of the environment if not given
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
     },
     /// Look at and mend what meshplan remembers
     State(StateArgs),

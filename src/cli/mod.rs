@@ -5,11 +5,15 @@
 
 mod apply;
 pub mod args;
+mod audit;
 mod clock;
 mod context;
 mod drift;
+mod eks_token;
+mod foreign;
 mod identity;
 mod interrupt;
+mod kubeconfig;
 mod look;
 mod plan;
 mod report;
@@ -114,7 +118,9 @@ fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     tracing::info!(?command);
-    if context.globals.sandbox || matches!(command, Command::Sandbox { .. }) {
+    // A credential plugin is called by other programs, for every token: they know where they are.
+    let is_plugin = matches!(command, Command::EksToken { .. });
+    if !is_plugin && (context.globals.sandbox || matches!(command, Command::Sandbox { .. })) {
         // The first line, so that nobody takes what follows for AWS.
         let directory = session::sandbox_directory(context);
         context.streams.say(&format!("sandbox: a simulated cloud in `{}`, not AWS", directory.display()));
@@ -124,13 +130,23 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, scope } => Box::pin(apply::apply(context, source.as_deref(), yes, &scope)).await,
-        Command::Destroy { mesh, yes } => apply::destroy(context, mesh.as_deref(), yes).await,
+        Command::Apply { source, yes, force, scope } => {
+            let consent = apply::Consent { yes, force };
+            Box::pin(apply::apply(context, source.as_deref(), consent, &scope)).await
+        }
+        Command::Destroy { mesh, yes, force } => {
+            let consent = apply::Consent { yes, force };
+            Box::pin(apply::destroy(context, mesh.as_deref(), consent)).await
+        }
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await
         }
         Command::Drift { mesh, detailed_exitcode } => drift::drift(context, mesh.as_deref(), detailed_exitcode).await,
         Command::Outputs { mesh, format } => look::outputs(context, mesh.as_deref(), format),
+        Command::Kubeconfig { mesh, cluster, out } => {
+            kubeconfig::kubeconfig(context, mesh.as_deref(), cluster.as_deref(), out.as_deref())
+        }
+        Command::EksToken { cluster, region } => eks_token::eks_token(context, &cluster, region.as_deref()).await,
         Command::State(args) => state::state(context, args).await,
         Command::Sandbox { command: SandboxCommand::Serve { listen } } => sandbox::serve(context, &listen).await,
         Command::Sandbox { command: SandboxCommand::Status { format } } => sandbox::status(context, format),

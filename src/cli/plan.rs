@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use super::args::{Format, PlanArgs, ScopeArgs};
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
-use super::{Exit, data};
+use super::{Exit, data, foreign};
 use crate::compile::Declaration;
 use crate::kinds::registry;
 use crate::model::diagnostic::did_you_mean;
@@ -39,6 +39,13 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let mut console = Console::new(context.streams, Form::Lines);
     let wanted = Wanted { state: &state, source: Some(&source), scope: scope(&args.scope, args.destroy) };
     let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
+    if let Some(session) = &session {
+        let foreign = foreign::foreign(session, &state, &plan).await?;
+        if !foreign.is_empty() {
+            context.judge(&[foreign::finding(&foreign, false)], None)?;
+            plan.notes.extend(foreign.iter().map(foreign::sentence));
+        }
+    }
     // What whoever applies it later has to find again.
     plan.basis = assume(&plan, &state)?;
     plan.region.clone_from(&source.region);

@@ -3,9 +3,13 @@
 //! A kind knows its own API and nothing of the engine: no retries, no waits, no state. Entry points: [`KINDS`] and
 //! [`registry`]; compile builds the kinds' typed `Spec`s.
 
+pub mod audit;
 pub mod aws;
+pub mod eks;
+pub mod iam;
 pub mod kubernetes;
 mod sdk;
+pub mod teardown;
 
 use crate::resource::{DynKind, Registry};
 
@@ -18,13 +22,26 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::nat_gateway::NatGateway,
     &aws::route::Route,
     &aws::route_table::RouteTable,
+    &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &eks::access_entry::AccessEntry,
+    &eks::addon::Addon,
+    &eks::cluster::Cluster,
+    &eks::existing_cluster::ExistingCluster,
+    &eks::nodegroup::Nodegroup,
+    &eks::pod_identity_association::PodIdentityAssociation,
+    &iam::oidc_provider::OidcProvider,
+    &iam::role::Role,
+    &kubernetes::existing_cluster::ExistingCluster,
     &kubernetes::load_balancer::LoadBalancer,
     &kubernetes::manifest::Manifest,
     &kubernetes::namespace::Namespace,
     &kubernetes::secret::Secret,
     &kubernetes::service_account_token::ServiceAccountToken,
+    &teardown::Sweep::Interfaces,
+    &teardown::Sweep::LoadBalancers,
+    &teardown::Sweep::Remains,
 ];
 
 /// [`KINDS`] as the registry that the engine takes.

@@ -46,7 +46,7 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        ["aws.", "kubernetes."].iter().any(|api| name.starts_with(api))
+        ["aws.", "eks.", "iam.", "kubernetes.", "teardown."].iter().any(|family| name.starts_with(family))
             && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
@@ -87,13 +87,26 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::nat_gateway::NatGateway, &mut seen);
     holds_for(&aws::route::Route, &mut seen);
     holds_for(&aws::route_table::RouteTable, &mut seen);
+    holds_for(&aws::security_group_rule::SecurityGroupRule, &mut seen);
     holds_for(&aws::subnet::Subnet, &mut seen);
     holds_for(&aws::vpc::Vpc, &mut seen);
+    holds_for(&eks::access_entry::AccessEntry, &mut seen);
+    holds_for(&eks::addon::Addon, &mut seen);
+    holds_for(&eks::cluster::Cluster, &mut seen);
+    holds_for(&eks::existing_cluster::ExistingCluster, &mut seen);
+    holds_for(&eks::nodegroup::Nodegroup, &mut seen);
+    holds_for(&eks::pod_identity_association::PodIdentityAssociation, &mut seen);
+    holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
+    holds_for(&iam::role::Role, &mut seen);
+    holds_for(&kubernetes::existing_cluster::ExistingCluster, &mut seen);
     holds_for(&kubernetes::load_balancer::LoadBalancer, &mut seen);
     holds_for(&kubernetes::manifest::Manifest, &mut seen);
     holds_for(&kubernetes::namespace::Namespace, &mut seen);
     holds_for(&kubernetes::secret::Secret, &mut seen);
     holds_for(&kubernetes::service_account_token::ServiceAccountToken, &mut seen);
+    for sweep in [teardown::Sweep::Interfaces, teardown::Sweep::LoadBalancers, teardown::Sweep::Remains] {
+        holds_for(&sweep, &mut seen);
+    }
     assert_eq!(seen.len(), KINDS.len(), "a kind is listed and not checked here");
     assert!(KINDS.iter().map(|kind| kind.name()).is_sorted(), "the list is sorted by name");
 }
@@ -126,7 +139,27 @@ fn what_cannot_be_changed_in_place_is_said_so() {
         ("aws.route_table", "vpc_id", "\"vpc-1\"", "\"vpc-2\"", true),
         ("aws.route", "destination", "\"0.0.0.0/0\"", "\"::/0\"", true),
         ("aws.route", "nat_gateway_id", "\"nat-1\"", "\"nat-2\"", false),
+        ("aws.security_group_rule", "cidr", "\"::/0\"", "\"0.0.0.0/0\"", true),
+        ("aws.security_group_rule", "description", "\"a\"", "\"b\"", false),
+        ("iam.role", "name", "\"a\"", "\"b\"", true),
+        ("iam.role", "path", "\"/\"", "\"/a/\"", true),
+        ("iam.role", "managed_policies", "[\"a\"]", "[\"b\"]", false),
+        ("iam.oidc_provider", "url", "\"https://a\"", "\"https://b\"", true),
+        ("iam.oidc_provider", "client_ids", "[\"a\"]", "[\"b\"]", false),
         ("aws.route", "state", "\"blackhole\"", "\"active\"", false),
+        ("eks.cluster", "role_arn", "\"arn:1\"", "\"arn:2\"", true),
+        ("eks.cluster", "ip_family", "\"ipv4\"", "\"ipv6\"", true),
+        ("eks.cluster", "version", "\"1.34\"", "\"1.35\"", false),
+        ("eks.cluster", "public_access_cidrs", "[\"10.0.0.0/8\"]", "[]", false),
+        ("eks.cluster", "auto_mode", "null", "{\"node_role_arn\": \"arn:1\"}", false),
+        ("eks.cluster", "auto_mode", "{\"node_role_arn\": \"arn:1\"}", "{\"node_role_arn\": \"arn:2\"}", true),
+        ("eks.addon", "version", "\"default\"", "\"latest\"", false),
+        ("eks.nodegroup", "instance_types", "[\"m6i.large\"]", "[\"m7i.large\"]", true),
+        ("eks.nodegroup", "version", "\"1.34\"", "\"1.35\"", false),
+        ("eks.nodegroup", "max", "5", "6", false),
+        ("eks.access_entry", "principal_arn", "\"arn:1\"", "\"arn:2\"", true),
+        ("eks.pod_identity_association", "role_arn", "\"arn:1\"", "\"arn:2\"", false),
+        ("eks.pod_identity_association", "namespace", "\"a\"", "\"b\"", true),
     ] {
         assert_eq!(replaces(kind, field, before, after), expected, "{kind} {field}: {before} to {after}");
     }

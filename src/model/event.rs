@@ -84,6 +84,23 @@ pub struct Counts {
     pub not_started: usize,
 }
 
+/// Something that is left after a teardown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Leftover {
+    /// What it is, for example `NAT gateway`.
+    pub what: String,
+    /// Its id, name or ARN.
+    pub id: String,
+    /// Its region; `global` for what is the whole account's.
+    pub region: String,
+    /// Whether it is the mesh's: it carries the mesh's tag or its cluster's name. What is not was found in a VPC of the
+    /// mesh.
+    pub ours: bool,
+    /// What it costs; absent if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_billable: Option<&'static str>,
+}
+
 /// One event. Serialised, it is an object with `event` and the fields below.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -200,6 +217,13 @@ pub enum Event {
         critical_path: Vec<Address>,
         /// What the request limits alone demand, in seconds: no schedule can be shorter than this either.
         limit_seconds: f64,
+    },
+    /// After a teardown the cloud was looked at for what is left.
+    AuditFinished {
+        /// What is left, what costs money first.
+        left: Vec<Leftover>,
+        /// Where it could not be looked, a sentence each.
+        unseen: Vec<String>,
     },
 }
 

@@ -7,6 +7,8 @@
 pub enum Prior {
     /// Nothing.
     None,
+    /// Nothing, and what is there by its name says itself that it is this resource: state was lost.
+    Lost,
     /// A create was promised and no id is known.
     Promised,
     /// It was seen ready.
@@ -68,6 +70,8 @@ pub enum Verdict {
     Wait,
     /// A finding for the user: it cannot be read, so nothing can be decided.
     Refuse,
+    /// A finding for the user: what is there by its name was not made here, or cannot become it.
+    Taken,
 }
 
 /// The reason's kind; the planner adds the details.
@@ -95,6 +99,8 @@ pub enum Why {
     BroughtAlong,
     /// It lives elsewhere.
     Elsewhere,
+    /// It is ours, and state does not know it.
+    Lost,
 }
 
 /// The decision for a resource that we make and delete.
@@ -103,11 +109,16 @@ pub fn decide(declared: bool, prior: Prior, seen: Seen) -> Verdict {
     use Difference as D;
     use Prior as P;
     use Seen as S;
-    if seen == S::Unreadable && prior != P::None {
+    if seen == S::Unreadable && !matches!(prior, P::None | P::Lost) {
         return Verdict::Refuse;
     }
     match (declared, prior, seen) {
-        (true, P::None, _) => Verdict::Create(Why::New),
+        // Whoever made what has this name: a create would clash with it, and a delete later would take it away.
+        (true, P::None, S::Present(_) | S::Deleting | S::Failed) => Verdict::Taken,
+        (true, P::None | P::Lost, S::Absent | S::NotRead(_) | S::Unreadable) => Verdict::Create(Why::New),
+        (true, P::Lost, S::Present(D::None | D::InPlace)) => Verdict::Adopt(Why::Lost),
+        // It would have to be replaced, and what state does not know is never deleted.
+        (true, P::Lost, S::Present(D::Forces) | S::Deleting | S::Failed) => Verdict::Taken,
         // What the promise made is no longer what is wanted: it goes, and another is made.
         (true, P::Promised, S::Present(D::Forces)) => Verdict::Replace(Why::Fields),
         (true, P::Promised, S::Present(D::None | D::InPlace)) => Verdict::Adopt(Why::Unfinished),
@@ -130,7 +141,7 @@ pub fn decide(declared: bool, prior: Prior, seen: Seen) -> Verdict {
         }
         (true, P::Ready | P::Deleting, S::Present(D::None)) | (true, P::Ready, S::NotRead(D::None)) => Verdict::NoOp,
 
-        (false, P::None, _) => Verdict::NoOp,
+        (false, P::None | P::Lost, _) => Verdict::NoOp,
         // Also when nothing was found: the delete step looks for as long as describes may lag.
         (false, P::Promised, _) => Verdict::Delete(Why::Unfinished),
         (false, P::Ready | P::Creating | P::Tainted | P::Deleting, S::Absent) => Verdict::Forget(Why::NotDeclared),
@@ -146,7 +157,7 @@ pub fn decide(declared: bool, prior: Prior, seen: Seen) -> Verdict {
 #[must_use]
 pub fn decide_observed(declared: bool, prior: Prior, seen: Seen) -> Verdict {
     match (declared, prior, seen) {
-        (false, Prior::None, _) => Verdict::NoOp,
+        (false, Prior::None | Prior::Lost, _) => Verdict::NoOp,
         (false, _, _) => Verdict::Forget(Why::NotDeclared),
         (true, _, Seen::Unreadable | Seen::Absent | Seen::Failed | Seen::Deleting) => Verdict::Refuse,
         (true, Prior::Ready, Seen::Present(Difference::None) | Seen::NotRead(Difference::None)) => Verdict::NoOp,
@@ -158,8 +169,8 @@ pub fn decide_observed(declared: bool, prior: Prior, seen: Seen) -> Verdict {
 mod tests {
     use super::*;
 
-    const PRIORS: [Prior; 6] =
-        [Prior::None, Prior::Promised, Prior::Ready, Prior::Creating, Prior::Tainted, Prior::Deleting];
+    const PRIORS: [Prior; 7] =
+        [Prior::None, Prior::Lost, Prior::Promised, Prior::Ready, Prior::Creating, Prior::Tainted, Prior::Deleting];
 
     fn all_seen() -> Vec<Seen> {
         let differences = [Difference::None, Difference::InPlace, Difference::Forces];
@@ -173,6 +184,11 @@ mod tests {
         use Difference as D;
         let rows = [
             (true, Prior::None, Seen::Absent, Verdict::Create(Why::New)),
+            (true, Prior::None, Seen::Present(D::None), Verdict::Taken),
+            (true, Prior::None, Seen::Failed, Verdict::Taken),
+            (true, Prior::Lost, Seen::Present(D::None), Verdict::Adopt(Why::Lost)),
+            (true, Prior::Lost, Seen::Present(D::InPlace), Verdict::Adopt(Why::Lost)),
+            (true, Prior::Lost, Seen::Present(D::Forces), Verdict::Taken),
             (true, Prior::Promised, Seen::Present(D::None), Verdict::Adopt(Why::Unfinished)),
             (true, Prior::Promised, Seen::Absent, Verdict::Create(Why::Unfinished)),
             (true, Prior::Ready, Seen::Present(D::None), Verdict::NoOp),
@@ -196,7 +212,7 @@ mod tests {
             for seen in all_seen() {
                 let wanted = decide(true, prior, seen);
                 let exists = matches!(seen, Seen::Present(_) | Seen::Deleting | Seen::Failed);
-                if exists && prior != Prior::None && prior != Prior::Promised {
+                if exists && prior != Prior::Promised {
                     assert!(!matches!(wanted, Verdict::Create(_)), "{prior:?} {seen:?}: a create beside what is there");
                 }
                 assert!(
@@ -205,7 +221,10 @@ mod tests {
                 );
                 let unwanted = decide(false, prior, seen);
                 let goes = matches!(unwanted, Verdict::Delete(_) | Verdict::Forget(_) | Verdict::Refuse);
-                assert!(goes || prior == Prior::None, "{prior:?} {seen:?}: stays though not declared");
+                assert!(
+                    goes || matches!(prior, Prior::None | Prior::Lost),
+                    "{prior:?} {seen:?}: stays though not declared"
+                );
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The decision for one declared resource: the quick way when nothing changed, the three-way comparison otherwise.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::compile::Declaration;
 use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
 use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
-use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, stored_outputs};
+use crate::resource::{KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, claimed, stored_outputs};
 use crate::state::{Entry, Record, RecordStatus};
 
 use super::decide::{Difference, Prior, Seen, Verdict, Why, decide, decide_observed};
@@ -20,7 +21,7 @@ struct Facts<'a> {
     declared: Digest,
     record: Option<&'a Record>,
     prior: Prior,
-    observation: Option<&'a Observation>,
+    observation: Option<Cow<'a, Observation>>,
 }
 
 impl<'a> Planner<'a> {
@@ -33,19 +34,33 @@ impl<'a> Planner<'a> {
             return;
         };
         let record = self.state.records.get(&declaration.address);
-        let facts = Facts {
+        let recorded = rules.possession() == Possession::Recorded;
+        let observed = self.inputs.observed.filter(|_| !recorded);
+        let mut facts = Facts {
             declaration,
             rules,
             declared: declaration.digest(),
             record,
             prior: self.prior(&declaration.address, record),
-            observation: self.inputs.observed.and_then(|observed| observed.get(&declaration.address)),
+            observation: observed.and_then(|observed| observed.get(&declaration.address)).map(Cow::Borrowed),
         };
         if self.is_untouched(&facts) {
             self.no_ops += 1;
             return;
         }
+        if recorded {
+            facts.observation = Some(Cow::Owned(recollection(record, facts.prior)));
+        } else if facts.prior == Prior::None && self.is_lost(&facts) {
+            facts.prior = Prior::Lost;
+        }
         self.decide_declared(&facts);
+    }
+
+    /// Whether what is there says itself that it is this resource of this mesh.
+    fn is_lost(&self, facts: &Facts<'_>) -> bool {
+        let Some(Observation::Present { live, .. }) = facts.observation.as_deref() else { return false };
+        let address = &facts.declaration.address;
+        claimed(&live.spec.value()) == Some((self.state.mesh.as_str(), address.as_str()))
     }
 
     /// Whether nothing changed, told without parsing a document: the declaration's digest is what was last applied,
@@ -61,7 +76,7 @@ impl<'a> Planner<'a> {
             && !self.inputs.scope.replace.contains(&facts.declaration.address)
             && !self.state.intents.contains_key(&facts.declaration.address)
             && facts.declaration.references.iter().all(|address| self.outlooks.is_settled(address))
-            && match facts.observation {
+            && match facts.observation.as_deref() {
                 None => true,
                 Some(Observation::Present { id, live }) => {
                     *id == record.id
@@ -89,7 +104,7 @@ impl<'a> Planner<'a> {
             Err(finding) => return self.diagnostics.push(finding),
         };
         let prior_spec = record.as_ref().map(|(spec, _)| spec);
-        let live = match facts.observation {
+        let live = match facts.observation.as_deref() {
             Some(Observation::Present { live, .. }) => Some(live),
             Some(Observation::Absent | Observation::Unreadable(_)) | None => None,
         };
@@ -110,11 +125,40 @@ impl<'a> Planner<'a> {
             Possession::Owned | Possession::Recorded => decide(true, facts.prior, seen),
             Possession::Observed => decide_observed(true, facts.prior, seen),
         };
+        self.check_way(facts, verdict, &fields, there.as_ref(), &desired);
         self.carry_out(facts, verdict, fields, &desired, live, record.map(|(_, outputs)| outputs));
     }
 
+    /// What the kind says against changing what is there into what is declared, in one step.
+    fn check_way(
+        &mut self,
+        facts: &Facts<'_>,
+        verdict: Verdict,
+        fields: &[FieldChange],
+        there: Option<&Value>,
+        desired: &Value,
+    ) {
+        let in_place = match verdict {
+            Verdict::Update | Verdict::Wait | Verdict::Adopt(_) => true,
+            // What is made anew takes no step from what was.
+            Verdict::NoOp
+            | Verdict::Create(_)
+            | Verdict::Replace(_)
+            | Verdict::Delete(_)
+            | Verdict::Forget(_)
+            | Verdict::Refuse
+            | Verdict::Taken => false,
+        };
+        let Some(there) = there.filter(|_| in_place && !fields.is_empty()) else { return };
+        for error in facts.rules.refuses(there, desired) {
+            let message = format!("{}: `{}`: {}", facts.declaration.address, error.path, error.message);
+            let at = facts.declaration.origin.clone();
+            self.diagnostics.push(Diagnostic::error(Code("refused-change"), message).at(at));
+        }
+    }
+
     fn seen(&self, facts: &Facts<'_>, live: Option<&LiveDocument>, difference: Difference) -> Seen {
-        match (facts.observation, live.map(|live| &live.status)) {
+        match (facts.observation.as_deref(), live.map(|live| &live.status)) {
             (Some(Observation::Unreadable(_)), _) => Seen::Unreadable,
             (Some(Observation::Absent), _) => Seen::Absent,
             (_, Some(Status::Deleting)) => Seen::Deleting,
@@ -199,6 +243,7 @@ impl<'a> Planner<'a> {
             Verdict::NoOp if deposed => (Action::Replace, Reason::Deposed),
             Verdict::NoOp => return self.up_to_date(facts, desired, live, outputs),
             Verdict::Refuse => return self.refuse(facts, &failed),
+            Verdict::Taken => return self.taken(facts, &fields),
             Verdict::Create(why) => (Action::Create, Self::reason(why, facts, &fields, &failed)),
             Verdict::Update if fields.iter().any(|field| field.cause == Cause::Changed) => {
                 (Action::Update, Reason::Changed)
@@ -249,14 +294,16 @@ impl<'a> Planner<'a> {
             fields,
             notes: facts.declaration.notes.clone(),
             target: facts.declaration.target.clone(),
-            id: match facts.observation {
+            id: match facts.observation.as_deref() {
                 Some(Observation::Present { id, .. }) => Some(id.clone()),
                 Some(Observation::Absent | Observation::Unreadable(_)) | None => {
                     facts.record.map(|record| record.id.clone())
                 }
             },
             // What a promise made is another object than the one on record: its fingerprint says nothing of that one.
-            fingerprint: observed_fingerprint(facts.observation).filter(|_| facts.prior != Prior::Promised),
+            // What is only recorded is what state says: nothing of it can move.
+            fingerprint: observed_fingerprint(facts.observation.as_deref())
+                .filter(|_| facts.prior != Prior::Promised && facts.rules.possession() != Possession::Recorded),
             goal: Some(Goal {
                 spec: facts.declaration.spec.clone(),
                 declared: facts.declared,
@@ -329,7 +376,7 @@ impl<'a> Planner<'a> {
     fn refuse(&mut self, facts: &Facts<'_>, failed: &str) {
         let address = &facts.declaration.address;
         let at = Location::Topology(facts.declaration.origin.clone());
-        let finding = match facts.observation {
+        let finding = match facts.observation.as_deref() {
             Some(Observation::Unreadable(why)) => {
                 Diagnostic::error(Code("unreadable"), format!("{address} could not be read: {why}"))
                     .help("plan with `--offline` to compare with the last applied state instead")
@@ -344,6 +391,53 @@ impl<'a> Planner<'a> {
             }
         };
         self.diagnostics.push(finding.at_location(at));
+    }
+
+    /// Something is there by the name that is declared, and state does not know it.
+    fn taken(&mut self, facts: &Facts<'_>, fields: &[FieldChange]) {
+        let Some(Observation::Present { id, live }) = facts.observation.as_deref() else { return };
+        let address = &facts.declaration.address;
+        let state = match &live.status {
+            Status::Ready | Status::Pending(_) => String::new(),
+            Status::Failed(why) => format!(", and has failed: {why}"),
+            Status::Deleting => ", and is being deleted".to_owned(),
+        };
+        let spec = live.spec.value();
+        let elsewhere = self.inputs.state.records.iter().find(|(other, record)| {
+            other.kind() == address.kind() && record.id == *id && record.target == facts.declaration.target
+        });
+        let adopt = format!("`meshplan state adopt {address} {id}` takes it in");
+        let at = facts.declaration.origin.clone();
+        let finding = |message| Diagnostic::error(Code("name-taken"), message).at(at.clone());
+        self.diagnostics.push(match (facts.prior, elsewhere, claimed(&spec)) {
+            (Prior::Lost, _, _) if state.is_empty() => {
+                let forced: Vec<String> = fields
+                    .iter()
+                    .filter(|field| field.impact == Impact::Replace)
+                    .map(|field| format!("`{}`", field.path))
+                    .collect();
+                finding(format!(
+                    "{address}: {id} is there and ours, state does not know it, and {} cannot change in place",
+                    forced.join(", ")
+                ))
+                .help(format!("{adopt}; the next plan replaces it"))
+            }
+            (Prior::Lost, _, _) => finding(format!("{address}: {id} is there and ours, state does not know it{state}"))
+                .help("delete it, or wait until it is gone, and plan again"),
+            (_, Some((other, _)), _) => {
+                finding(format!("{address}: {id} is there already: it is {other} in state{state}"))
+                    .help(format!("rename it with `[[moved]]`, from = \"{other}\", to = \"{address}\""))
+                    .help("or choose another name")
+            }
+            (_, None, Some((mesh, theirs))) => {
+                finding(format!("{address}: {id} is there already, of the mesh `{mesh}` as {theirs}{state}"))
+                    .help("choose another name")
+                    .help(format!("or, if nothing else manages it, {adopt}"))
+            }
+            (_, None, None) => finding(format!("{address}: {id} is there already, and is not of this mesh{state}"))
+                .help("choose another name")
+                .help(format!("or, if nothing else manages it, {adopt}")),
+        });
     }
 
     fn reason(why: Why, facts: &Facts<'_>, fields: &[FieldChange], failed: &str) -> Reason {
@@ -370,10 +464,24 @@ impl<'a> Planner<'a> {
             Why::BeingDeleted => Reason::BeingDeleted,
             Why::NotDeclared => Reason::NotDeclared,
             Why::BroughtAlong => Reason::BroughtAlong,
+            Why::Lost => Reason::Lost,
             Why::Elsewhere => {
                 Reason::Elsewhere(facts.record.map(|record| record.target.to_string()).unwrap_or_default())
             }
         }
+    }
+}
+
+/// What state alone says of what has nothing to be read: it is what it was recorded as. What was begun and not recorded
+/// was not made.
+fn recollection(record: Option<&Record>, prior: Prior) -> Observation {
+    match (record, prior) {
+        (Some(record), Prior::Ready | Prior::Tainted | Prior::Deleting) => {
+            let live =
+                LiveDocument { spec: record.spec.clone(), outputs: record.outputs.clone(), status: Status::Ready };
+            Observation::Present { id: record.id.clone(), live }
+        }
+        (_, Prior::None | Prior::Lost | Prior::Promised | Prior::Creating) | (None, _) => Observation::Absent,
     }
 }
 

@@ -250,6 +250,8 @@ pub enum Reason {
     Destroyed,
     /// It lives in another region than it is declared in.
     Elsewhere(String),
+    /// What is there carries our tags, and state does not know it.
+    Lost,
 }
 
 impl fmt::Display for Reason {
@@ -274,6 +276,7 @@ impl fmt::Display for Reason {
             Self::Deposed => f.write_str("a replacement left it behind"),
             Self::Requested => f.write_str("asked for by `--replace`"),
             Self::Destroyed => f.write_str("everything goes"),
+            Self::Lost => f.write_str("its tags say that it is ours, and state does not know it"),
             Self::Elsewhere(place) => write!(f, "it lives in {place} and cannot move"),
         }
     }

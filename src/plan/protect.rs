@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Code, Diagnostic};
-use crate::resource::KindRules;
-use crate::state::State;
+use crate::model::{Address, Code, Diagnostic, Document};
+use crate::resource::{KindRules, ReplaceOrder};
+use crate::state::{Durations, RecordStatus, State};
 
-use super::model::{Action, Change};
+use super::model::{Action, Change, Reason};
 use super::planner::Inputs;
 
 /// Adds an error for each protected resource that would go.
@@ -32,6 +32,9 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
         if !(by_kind || by_goal || by_record) || inputs.scope.allow_replace.contains(&change.address) {
             continue;
         }
+        if never_was(change, inputs, state) {
+            continue;
+        }
         let blast = blast_radius(change, &dependents);
         let mut finding = Diagnostic::error(
             Code("protected"),
@@ -55,6 +58,25 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
         }
         diagnostics.push(finding);
     }
+}
+
+/// Whether what is replaced failed before it was ever ready: nothing depends on it yet.
+///
+/// A record has outputs from the moment it is ready for the first time, and how long that took from the moment a create
+/// was seen through. A kind that is replaced before it is deleted can get a record back without either.
+fn never_was(change: &Change, inputs: Inputs<'_>, state: &State) -> bool {
+    let failed = matches!(change.reason, Reason::Failed(_) | Reason::Tainted(_));
+    let (Some(rules), Some(record)) = (inputs.rules.kind(change.address.kind()), state.records.get(&change.address))
+    else {
+        return false;
+    };
+    change.action == Action::Replace
+        && failed
+        && rules.replace_order() == ReplaceOrder::DeleteFirst
+        && !rules.outputs().is_empty()
+        && matches!(record.status, RecordStatus::Creating | RecordStatus::Tainted(_))
+        && record.outputs == Document::empty()
+        && record.durations == Durations::default()
 }
 
 /// Everything that goes because it stands on `change`: its dependents, at any distance, that go too.

@@ -54,9 +54,12 @@ impl Planner<'_> {
                     self.bookkeeping.push(Entry::Void { address: address.clone() });
                     continue;
                 }
-                Verdict::Create(_) | Verdict::Update | Verdict::Replace(_) | Verdict::Adopt(_) | Verdict::Wait => {
-                    continue;
-                }
+                Verdict::Create(_)
+                | Verdict::Update
+                | Verdict::Replace(_)
+                | Verdict::Adopt(_)
+                | Verdict::Wait
+                | Verdict::Taken => continue,
             };
             let Some(target) = record.map(|record| &record.target).or(intended.map(|record| &record.target)) else {
                 continue;
@@ -76,6 +79,7 @@ impl Planner<'_> {
                     | Why::NotDeclared
                     | Why::BroughtAlong
                     | Why::Elsewhere
+                    | Why::Lost
                         if self.inputs.scope.destroy =>
                     {
                         Reason::Destroyed
@@ -88,7 +92,8 @@ impl Planner<'_> {
                     | Why::BeingDeleted
                     | Why::NotDeclared
                     | Why::BroughtAlong
-                    | Why::Elsewhere => Reason::NotDeclared,
+                    | Why::Elsewhere
+                    | Why::Lost => Reason::NotDeclared,
                 },
                 fields: Vec::new(),
                 notes: Vec::new(),

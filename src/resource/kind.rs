@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Address;
+use crate::model::{Address, Value};
 
 use super::client::Client;
 use super::error::ProviderError;
@@ -38,13 +38,26 @@ impl fmt::Display for RemoteId {
 /// Whose object a create makes: what an interrupted create is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ownership {
-    /// The mesh's id; the tag `meshplan:mesh`.
+    /// The mesh's id; the tag [`MESH_TAG`].
     pub mesh: String,
-    /// The resource's address; the tag `meshplan:address`.
+    /// The resource's address; the tag [`ADDRESS_TAG`].
     pub address: Address,
     /// What tells this create from every other, 32 characters; the same when the create is repeated, also after a
     /// crash. AWS's `ClientToken` where there is one, and the tag `meshplan:create`.
     pub token: String,
+}
+
+/// The tag that names the mesh an object belongs to.
+pub const MESH_TAG: &str = "meshplan:mesh";
+
+/// The tag that names the address of the resource that an object is.
+pub const ADDRESS_TAG: &str = "meshplan:address";
+
+/// The mesh and the address that the tags in an object's spec name, where they do.
+#[must_use]
+pub fn claimed(spec: &Value) -> Option<(&str, &str)> {
+    let tags = spec.get("tags")?;
+    Some((tags.get(MESH_TAG)?.as_str()?, tags.get(ADDRESS_TAG)?.as_str()?))
 }
 
 /// An object as it is now.

@@ -15,7 +15,10 @@ pub mod wait;
 pub use client::{Client, Cloud, ClusterAccess, ClusterAuth};
 pub use erased::{DynKind, LiveDocument, READ_WIDTH};
 pub use error::{ErrorClass, ProviderError};
-pub use kind::{Created, Deletion, Found, Live, Ownership, RemoteId, ResourceKind, Status, UpdateId, Updated};
+pub use kind::{
+    ADDRESS_TAG, Created, Deletion, Found, Live, MESH_TAG, Ownership, RemoteId, ResourceKind, Status, UpdateId,
+    Updated, claimed,
+};
 pub use registry::{Registry, RuleBook};
 pub use rules::{
     Api, Expected, FieldError, KindRules, OutputClass, OutputRule, Possession, RawRecord, ReplaceOrder, UpgradeError,

@@ -20,7 +20,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-use super::service::{Outcome, Request, Service};
+use super::protocol::Request;
+use super::service::{Outcome, Service};
 
 /// The configuration for SDK clients. Another region can be set per client.
 pub(crate) fn sdk_config(service: &Arc<Service>) -> SdkConfig {
@@ -67,6 +68,9 @@ impl HttpConnector for Wire {
             };
             let uri: http::Uri = request.uri().parse().map_err(|error| ConnectorError::user(Box::new(error)))?;
             let request = Request {
+                method: request.method().to_owned(),
+                path: uri.path().to_owned(),
+                target: request.headers().get("x-amz-target").map(str::to_owned),
                 host: uri.host().unwrap_or_default().to_owned(),
                 authorization: request.headers().get("authorization").map(str::to_owned),
                 query: uri.query().map(str::to_owned),
@@ -77,8 +81,11 @@ impl HttpConnector for Wire {
                     let status =
                         StatusCode::try_from(answer.status).map_err(|error| ConnectorError::user(Box::new(error)))?;
                     let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
-                    response.headers_mut().insert("content-type", "text/xml;charset=UTF-8");
+                    response.headers_mut().insert("content-type", answer.content_type);
                     response.headers_mut().insert("x-amzn-requestid", answer.request_id);
+                    if let Some(error_type) = answer.error_type {
+                        response.headers_mut().insert("x-amzn-errortype", error_type);
+                    }
                     Ok(response)
                 }
                 Outcome::Refused => {

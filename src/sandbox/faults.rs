@@ -5,8 +5,8 @@
 //!
 //! ```toml
 //! [[rules]]
-//! operation = "CreateSubnet"   # * and ? are wildcards
-//! region = "us-*"              # every region if absent
+//! operation = "CreateSubnet"   # * and ? are wildcards; "eks:Create*" is one service's
+//! region = "us-*"              # every region if absent; IAM's is aws-global
 //! after = 2                    # calls that pass first; 0 if absent
 //! times = 1                    # calls that are hit; 1 if absent
 //! fault = "lost-answer"
@@ -14,8 +14,8 @@
 //!
 //! | fault | what happens |
 //! | --- | --- |
-//! | `throttle` | `RequestLimitExceeded`, HTTP 503, no effect |
-//! | `server-error` | `InternalError`, HTTP 500, no effect |
+//! | `throttle` | the service's own refusal of a call too many, no effect |
+//! | `server-error` | the service's own HTTP 500, no effect |
 //! | `refused` | the connection is refused, no effect |
 //! | `lost-answer` | the effect is done, then the connection is cut |
 //! | `slow` | `seconds` of further latency before the effect |
@@ -24,6 +24,7 @@
 //! | `delete` | before the call, somebody else deletes `resource` with all that hangs on it |
 //! | `modify` | before the call, somebody else makes the call in `[rules.call]`; `{id}` stands for `resource`'s id |
 //!
+//! A call names its `Action`, and its `Service` where that is not EC2; members of JSON documents are named with dots.
 //! `resource` is an id, with wildcards, or `tag:KEY=VALUE`.
 
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::ec2::matches;
+use super::wildcard::matches;
 use super::world::ids::number_of;
 
 /// What goes wrong; [`Faults::default`] is nothing.
@@ -277,11 +278,13 @@ impl FaultState {
     }
 
     /// What is done with the next call. The first rule that hits decides.
-    pub(crate) fn decide(&mut self, operation: &str, region: &str) -> Verdict {
+    pub(crate) fn decide(&mut self, service: &str, operation: &str, region: &str) -> Verdict {
         self.calls += 1;
+        let qualified = format!("{service}:{operation}");
         let mut verdict = None;
         for (rule, matched) in self.faults.rules.iter().zip(&mut self.matched) {
-            if matches(&rule.operation, operation) && matches(&rule.region, region) {
+            let named = if rule.operation.contains(':') { qualified.as_str() } else { operation };
+            if matches(&rule.operation, named) && matches(&rule.region, region) {
                 *matched += 1;
                 let hits = *matched > rule.after && *matched - rule.after <= rule.times;
                 if hits && verdict.is_none() {
@@ -322,16 +325,17 @@ mod tests {
     fn rules_hit_after_so_many_and_so_often() {
         let faults = rules("[[rules]]\noperation = 'Create*'\nafter = 1\ntimes = 2\nfault = 'throttle'").unwrap();
         let mut state = FaultState::new(&faults, 0);
-        let verdicts: Vec<bool> = (0..5).map(|_| state.decide("CreateVpc", "us-west-2") == Verdict::Throttle).collect();
+        let verdicts: Vec<bool> =
+            (0..5).map(|_| state.decide("ec2", "CreateVpc", "us-west-2") == Verdict::Throttle).collect();
         assert_eq!(verdicts, [false, true, true, false, false]);
-        assert_eq!(state.decide("DescribeVpcs", "us-west-2"), Verdict::None);
+        assert_eq!(state.decide("ec2", "DescribeVpcs", "us-west-2"), Verdict::None);
     }
 
     #[test]
     fn random_faults_follow_the_seed_and_the_rate() {
         let draw = |text: &str| {
             let mut state = FaultState::new(&Faults::parse(text).unwrap(), 0);
-            (0..2000).map(|_| state.decide("X", "r")).collect::<Vec<_>>()
+            (0..2000).map(|_| state.decide("ec2", "X", "r")).collect::<Vec<_>>()
         };
         assert_eq!(draw("seed=7,rate=0.1"), draw("seed=7, rate=0.1"));
         assert_ne!(draw("seed=7,rate=0.1"), draw("seed=8,rate=0.1"));

@@ -1,4 +1,4 @@
-//! The embedded simulated AWS cloud: the network layer of EC2, and STS, in this process.
+//! The embedded simulated AWS cloud: EC2's network layer, IAM, EKS and what they need, in this process.
 //!
 //! Entry points: [`Sandbox::open`], [`Sandbox::sdk_config`] for unmodified AWS SDK clients, [`Sandbox::drive`] around a
 //! run, [`Sandbox::serve`] for clients in other processes. It behaves as AWS does where that matters to an engine that
@@ -10,22 +10,33 @@
 //! | `clock` | virtual time, discrete events |
 //! | `connector`, `serve` | the two ways in: under the SDK, and over HTTP on loopback |
 //! | `service` | one request from fuse to fuse |
-//! | `protocol` | forms in, XML out |
-//! | `ec2`, `sts` | the operations |
+//! | `protocol` | forms and JSON in, XML and JSON out |
+//! | `api` | what a service is, and which there are |
+//! | `ec2`, `eks`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
 //! | `world` | the objects, and keeping them on disk |
-//! | `faults`, `throttle` | what goes wrong |
+//! | `settle` | what time alone does |
+//! | `faults`, `meddle`, `throttle` | what goes wrong |
 
+mod api;
 mod clock;
 mod connector;
 mod ec2;
+mod eks;
+mod elb;
 mod faults;
+mod iam;
+mod logs;
+mod meddle;
 mod options;
 mod protocol;
+mod query;
 mod serve;
 mod service;
+mod settle;
 mod status;
 mod sts;
 mod throttle;
+mod wildcard;
 mod world;
 
 #[cfg(test)]
@@ -80,6 +91,7 @@ impl Sandbox {
             account: options.account.clone(),
             counter: 0,
             realistic: options.profile == Profile::Realistic,
+            even: options.even,
             never_ready: false,
         };
         let (store, world, now) = if options.persist {

@@ -13,6 +13,9 @@ pub struct Options {
     pub faults: Faults,
     /// How much of a real cloud's slowness there is.
     pub profile: Profile,
+    /// Whether everything that takes time takes the middle of its range, instead of a time that is drawn for each
+    /// object: for comparing runs of different sizes, of which a larger one meets a slower slowest object.
+    pub even: bool,
     /// The fuse of the crash harness.
     pub fuse: Fuse,
     /// The account that everything belongs to: twelve digits. A world that persists keeps the one it began with.
@@ -31,6 +34,7 @@ impl Default for Options {
             speed: Speed::default(),
             faults: Faults::default(),
             profile: Profile::Realistic,
+            even: false,
             fuse: Fuse::never(),
             account: "123456789012".to_owned(),
             persist: true,
@@ -64,7 +68,8 @@ pub enum Profile {
     ZeroLatency,
 }
 
-/// How many objects an account can have. The defaults are those of a fresh account ("Amazon VPC quotas").
+/// How many objects an account can have. The defaults are those of a fresh account ("Amazon VPC quotas", "Quotas for your
+/// Network Load Balancers", "IAM and STS quotas").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
     /// VPCs per region, the default one included.
@@ -87,6 +92,12 @@ pub struct Quotas {
     pub security_groups: usize,
     /// Rules per security group and direction.
     pub rules_per_group: usize,
+    /// Network load balancers per region.
+    pub load_balancers: usize,
+    /// Target groups per region.
+    pub target_groups: usize,
+    /// Roles of the account.
+    pub roles: usize,
 }
 
 impl Default for Quotas {
@@ -102,6 +113,9 @@ impl Default for Quotas {
             routes_per_table: 50,
             security_groups: 2500,
             rules_per_group: 60,
+            load_balancers: 50,
+            target_groups: 3000,
+            roles: 1000,
         }
     }
 }
@@ -121,6 +135,9 @@ impl Quotas {
             routes_per_table: usize::MAX,
             security_groups: usize::MAX,
             rules_per_group: usize::MAX,
+            load_balancers: usize::MAX,
+            target_groups: usize::MAX,
+            roles: usize::MAX,
         }
     }
 }

@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::service::{Outcome, Request, Service};
+use super::protocol::{Answer, Request};
+use super::service::{Outcome, Service};
 
 /// EC2 itself takes no larger bodies than this.
 const MAX_BODY: usize = 1 << 20;
@@ -69,32 +70,42 @@ pub(crate) async fn serve(service: &Arc<Service>, listener: TcpListener) -> Resu
 
 async fn answer(service: Arc<Service>, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Cut> {
     let header =
-        |name| request.headers().get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).map(str::to_owned);
-    let (host, authorization) = (header(HOST).unwrap_or_default(), header(AUTHORIZATION));
-    let query = request.uri().query().map(str::to_owned);
-    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
-        return Ok(plain(413, "text/plain", format!("the body is longer than {MAX_BODY} bytes, or was cut\n"), None));
+        |name: HeaderName| request.headers().get(&name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut asked = Request {
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        host: header(HOST).unwrap_or_default(),
+        authorization: header(AUTHORIZATION),
+        target: header(HeaderName::from_static("x-amz-target")),
+        query: request.uri().query().map(str::to_owned),
+        body: Vec::new(),
     };
-    let body = body.to_bytes().to_vec();
-    match service.handle(Request { host, authorization, query, body }).await {
-        Outcome::Answer(answer) => {
-            Ok(plain(answer.status, "text/xml;charset=UTF-8", answer.body, Some(&answer.request_id)))
-        }
+    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+        let mut response = http::Response::new(Full::new(Bytes::from(format!(
+            "the body is longer than {MAX_BODY} bytes, or was cut\n"
+        ))));
+        *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        return Ok(response);
+    };
+    asked.body = body.to_bytes().to_vec();
+    match service.handle(asked).await {
+        Outcome::Answer(answer) => Ok(response(answer)),
         Outcome::Refused | Outcome::Cut => Err(Cut),
     }
 }
 
-fn plain(
-    status: u16,
-    content_type: &'static str,
-    body: String,
-    request_id: Option<&str>,
-) -> http::Response<Full<Bytes>> {
-    let mut response = http::Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-    if let Some(id) = request_id.and_then(|id| http::HeaderValue::from_str(id).ok()) {
-        response.headers_mut().insert("x-amzn-requestid", id);
+fn response(answer: Answer) -> http::Response<Full<Bytes>> {
+    let mut response = http::Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() =
+        http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    let named = [("x-amzn-requestid", Some(answer.request_id)), ("x-amzn-errortype", answer.error_type)];
+    for (name, value) in named {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
     response
 }

@@ -1,35 +1,23 @@
 //! Answers one request: fuse, faults, latency, throttle, effect, persistence, fuse.
 //!
 //! Entry point: [`Service::handle`], used alike by the connector under the SDK's clients and by the server on
-//! loopback.
+//! loopback. Which service a request is for stands in its signature; what that service does is its [`Api`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::api::{self, Api, Context, Effect, Input, Output};
 use super::clock::SimClock;
-use super::ec2::{self, Effect};
 use super::faults::{FaultState, Verdict};
+use super::meddle::meddle;
 use super::options::{Options, Profile};
-use super::protocol::{ApiError, Params, Xml, envelope};
-use super::sts;
-use super::throttle::{Buckets, limit_exceeded};
-use super::world::World;
+use super::protocol::{Answer, ApiError, Request, Wire};
+use super::settle::settle;
+use super::throttle::Buckets;
 use super::world::ids::number_of;
 use super::world::store::{SandboxError, Store};
+use super::world::{GLOBAL, World};
 use crate::model::Clock as _;
-
-/// A request, whichever way it came.
-#[derive(Debug, Default)]
-pub(crate) struct Request {
-    /// The `Host` header or the host of the URI.
-    pub(crate) host: String,
-    /// The `Authorization` header.
-    pub(crate) authorization: Option<String>,
-    /// The query string of the URI.
-    pub(crate) query: Option<String>,
-    /// The body.
-    pub(crate) body: Vec<u8>,
-}
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -40,17 +28,6 @@ pub(crate) enum Outcome {
     Refused,
     /// The connection was cut before the answer came.
     Cut,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The XML document.
-    pub(crate) body: String,
-    /// Repeated in the header `x-amzn-requestid`.
-    pub(crate) request_id: String,
 }
 
 /// The cloud behind all connections.
@@ -72,11 +49,19 @@ pub(crate) struct State {
     failed: Option<String>,
 }
 
-/// Where a request goes.
+/// Where a request goes, as its sender says.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
     service: String,
     region: String,
+}
+
+/// One call on its way.
+struct Call {
+    api: &'static Api,
+    region: String,
+    action: String,
+    input: Result<Input, ApiError>,
 }
 
 impl Service {
@@ -96,41 +81,39 @@ impl Service {
     /// # Cancel safety
     /// Dropped before the effect it never happened, dropped after it the answer is lost: as with a real connection.
     pub(crate) async fn handle(&self, request: Request) -> Outcome {
-        let target = Target::of(&request);
-        let (params, request_id) = {
+        let request_id = {
             let mut state = self.state();
             state.requests += 1;
-            let id = request_id(&state.world.mint.account, state.world.mint.counter, state.requests);
-            (params(&request), id)
+            request_id(&state.world.mint.account, state.world.mint.counter, state.requests)
         };
-        let action =
-            params.as_ref().ok().and_then(|params| params.root().text("Action")).unwrap_or_default().to_owned();
-        let verdict = self.state().faults.decide(&action, &target.region);
-        let (there, back) = self.latency(&action);
+        let call = match Call::of(&request) {
+            Ok(call) => call,
+            Err((wire, error)) => return Outcome::Answer(wire.write("", request_id, Err(error))),
+        };
+        let verdict = self.state().faults.decide(call.api.name, &call.action, &call.region);
+        let (there, back) = self.latency(&call.action);
         let slow = if let Verdict::Slow(extra) = verdict { extra } else { Duration::ZERO };
         self.clock.latency(there + slow).await;
         // Right before and right after the effect, and not only at the ends of the call: calls that travel side by side
         // have their effects at one instant, and a crash may come between any two of them.
         self.options.fuse.pass().await;
-        let (status, body) = match &verdict {
+        let wire = call.api.wire;
+        let result = match &verdict {
             Verdict::Refuse => return Outcome::Refused,
-            Verdict::Throttle => target.render(&action, &request_id, Err(limit_exceeded())),
-            Verdict::ServerError => {
-                let error = ApiError::new("InternalError", "An internal error has occurred").with_status(500);
-                target.render(&action, &request_id, Err(error))
-            }
-            Verdict::Quota => target.render(&action, &request_id, Err(quota(&action))),
+            Verdict::Throttle => Err(wire.throttled()),
+            Verdict::ServerError => Err(wire.broken("An internal error has occurred")),
+            Verdict::Quota => Err(call.api.quota(&call.action)),
             Verdict::None | Verdict::Slow(_) | Verdict::LoseAnswer | Verdict::NeverReady | Verdict::Meddle(_) => {
-                let result = params.and_then(|params| self.effect(&target, &action, &params, &verdict));
-                target.render(&action, &request_id, result)
+                self.effect(&call, &verdict)
             }
         };
+        let answer = wire.write(&call.action, request_id, result);
         self.options.fuse.pass().await;
         self.clock.latency(back).await;
         if matches!(verdict, Verdict::LoseAnswer) {
             return Outcome::Cut;
         }
-        Outcome::Answer(Answer { status, body, request_id })
+        Outcome::Answer(answer)
     }
 
     /// How long a call takes to get there and back: 60-150 ms together, fixed per operation, three quarters before
@@ -146,38 +129,35 @@ impl Service {
     }
 
     /// Does what a call asks for, and writes it down.
-    fn effect(&self, target: &Target, action: &str, params: &Params, verdict: &Verdict) -> Result<Xml, ApiError> {
+    fn effect(&self, call: &Call, verdict: &Verdict) -> Result<Output, ApiError> {
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
         if let Some(why) = &state.failed {
-            return Err(ApiError::new("InternalFailure", why.clone()).with_status(500));
+            return Err(call.api.wire.broken(why));
         }
-        if target.service == "sts" {
-            return sts::run(action, params, &state.world.mint.account);
-        }
-        if target.service != "ec2" {
-            return Err(ApiError::new(
-                "InvalidAction",
-                format!("The sandbox does not simulate {}; it has ec2 and sts", target.service),
-            ));
-        }
-        let operation = ec2::find(action)?;
+        let input = call.input.as_ref().map_err(Clone::clone)?;
+        let operation = (call.api.find)(&call.action)?;
         let writes = operation.effect == Effect::Writes;
-        if let Some(limits) = &self.options.throttle {
-            state.buckets.take(limits, &target.region, operation.name, writes, now)?;
+        if let Some(general) = &self.options.throttle {
+            let limits = call.api.limits.as_ref().unwrap_or(general);
+            let key = (call.region.as_str(), call.api.name, operation.name);
+            state.buckets.take(limits, key, writes, now).map_err(|_| call.api.wire.throttled())?;
         }
+        settle(&mut state.world, now);
+        let quotas = &self.options.quotas;
+        let mut context = Context { world: &mut state.world, region: &call.region, now, quotas };
         if let Verdict::Meddle(change) = verdict {
-            ec2::meddle(change, state.world.region(&target.region, now), now, &self.options.quotas);
+            meddle(change, &mut context);
         }
-        state.world.mint.never_ready = *verdict == Verdict::NeverReady;
-        let result = ec2::run(operation, state.world.region(&target.region, now), params, now, &self.options.quotas);
+        context.world.mint.never_ready = *verdict == Verdict::NeverReady;
+        let result = call.api.run(operation.name, input, &mut context);
         state.world.mint.never_ready = false;
         let writes = (writes && result.is_ok()) || matches!(verdict, Verdict::Meddle(_));
-        if let Err(error) = state.persist(&target.region, writes, now) {
+        if let Err(error) = state.persist(writes, now) {
             let why = format!("the sandbox cannot keep its world: {error}");
             state.failed = Some(why.clone());
-            return Err(ApiError::new("InternalFailure", why).with_status(500));
+            return Err(call.api.wire.broken(&why));
         }
         result
     }
@@ -194,18 +174,17 @@ impl Service {
 }
 
 impl State {
-    fn persist(&mut self, region: &str, writes: bool, now: jiff::Timestamp) -> Result<(), SandboxError> {
+    fn persist(&mut self, writes: bool, now: jiff::Timestamp) -> Result<(), SandboxError> {
         let Some(store) = &mut self.store else { return Ok(()) };
         if !writes && !store.must_reserve(now) {
             return Ok(());
         }
         let rows = if writes {
-            let source = |source: serde_json::Error| SandboxError::Io {
+            self.world.drain().map_err(|source| SandboxError::Io {
                 what: "encode the objects of",
-                path: region.into(),
+                path: "the world".into(),
                 source: source.into(),
-            };
-            self.world.region(region, now).0.drain().map_err(source)?
+            })?
         } else {
             Vec::new()
         };
@@ -232,48 +211,38 @@ impl Target {
         });
         let (service, region) = scope.unwrap_or_else(|| {
             let mut parts = request.host.split('.');
-            let service = parts.next().unwrap_or_default().to_owned();
+            let service = parts.next().filter(|name| api::find(name).is_some()).unwrap_or("ec2").to_owned();
             let region = parts.next().filter(|part| part.contains('-')).unwrap_or("us-east-1").to_owned();
-            (if service == "sts" { service } else { "ec2".to_owned() }, region)
+            (service, region)
         });
         Self { service, region }
     }
-
-    fn render(&self, action: &str, request_id: &str, result: Result<Xml, ApiError>) -> (u16, String) {
-        match (self.service.as_str(), result) {
-            ("sts", Ok(xml)) => (200, envelope::query_success(action, sts::NAMESPACE, request_id, xml)),
-            ("sts", Err(error)) => (error.status, envelope::query_error(&error, sts::NAMESPACE, request_id)),
-            (_, Ok(xml)) => (200, envelope::ec2_success(action, request_id, xml)),
-            (_, Err(error)) => (error.status, envelope::ec2_error(&error, request_id)),
-        }
-    }
 }
 
-/// The parameters are in the body of a POST or in the query of a GET.
-fn params(request: &Request) -> Result<Params, ApiError> {
-    let bytes =
-        if request.body.is_empty() { request.query.as_deref().unwrap_or_default().as_bytes() } else { &request.body };
-    let params = Params::parse(bytes)?;
-    if params.root().text("Action").is_none() {
-        return Err(ApiError::new("MissingAction", "The request must contain the parameter Action"));
+impl Call {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// When there is no such service; with the protocol that its sender seems to speak.
+    fn of(request: &Request) -> Result<Self, (Wire, ApiError)> {
+        let Target { service, region } = Target::of(request);
+        let Some(api) = api::find(&service) else {
+            let wire = if request.target.is_some() {
+                Wire::Json
+            } else if request.body.starts_with(b"Action=") {
+                Wire::Query { namespace: "" }
+            } else {
+                Wire::RestJson { routes: &[] }
+            };
+            return Err((wire, api::unserved(&service)));
+        };
+        let region = if api.global { GLOBAL.to_owned() } else { region };
+        let (action, input) = match api.wire.read(request) {
+            Ok((action, input)) => (action, Ok(input)),
+            Err(error) => (String::new(), Err(error)),
+        };
+        Ok(Self { api, region, action, input })
     }
-    Ok(params)
-}
-
-/// The refusal of a create when a quota is said to be reached.
-fn quota(action: &str) -> ApiError {
-    let code = match action {
-        "CreateVpc" => "VpcLimitExceeded",
-        "CreateSubnet" => "SubnetLimitExceeded",
-        "CreateInternetGateway" => "InternetGatewayLimitExceeded",
-        "AllocateAddress" => "AddressLimitExceeded",
-        "CreateNatGateway" => "NatGatewayLimitExceeded",
-        "CreateRouteTable" => "RouteTableLimitExceeded",
-        "CreateRoute" => "RouteLimitExceeded",
-        "CreateSecurityGroup" => "SecurityGroupLimitExceeded",
-        _ => "ResourceLimitExceeded",
-    };
-    ApiError::new(code, "The maximum number of these resources has been reached.")
 }
 
 /// An id in the shape of a UUID.

@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::service::Service;
+use super::settle::settle;
 use crate::model::Clock as _;
+
+/// What is no object of anybody's: memories of calls.
+const UNCOUNTED: &[&str] = &["client-token", "eks-update"];
 
 /// What exists in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +39,8 @@ pub struct RegionStatus {
 /// How many objects of a type there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// The type as EC2's tags call it: `vpc`, `natgateway`, `elastic-ip`.
+    /// The type as EC2's tags call it (`vpc`, `natgateway`, `elastic-ip`), or with its service before it (`iam-role`,
+    /// `eks-cluster`).
     #[serde(rename = "type")]
     pub resource_type: &'static str,
     /// How many.
@@ -43,29 +48,30 @@ pub struct Count {
 }
 
 impl Status {
-    /// Counts; NAT gateways that are only still listed (deleted, failed) do not count.
+    /// Counts; NAT gateways and instances that are only still listed (deleted, failed, terminated) do not
+    /// count.
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
-        let names: Vec<String> = state.world.regions().map(|region| region.name.clone()).collect();
-        let regions: Vec<RegionStatus> = names
-            .iter()
-            .map(|name| {
-                let (region, _) = state.world.region(name, now);
-                region.settle(now);
-                let gone = region.nat_gateways.iter().filter(|nat| nat.released).count();
+        settle(&mut state.world, now);
+        let regions: Vec<RegionStatus> = state
+            .world
+            .regions()
+            .map(|region| {
+                let listed = |table: &str| match table {
+                    "natgateway" => region.nat_gateways.iter().filter(|nat| nat.released).count(),
+                    "instance" => region.instances.iter().filter(|instance| instance.released).count(),
+                    _ => 0,
+                };
                 let counts = region.counts();
                 let native = counts.iter().map(|(_, _, native)| native).sum();
                 let counts = counts
                     .into_iter()
-                    .filter(|(table, _, _)| *table != "client-token")
-                    .map(|(table, ours, _)| Count {
-                        resource_type: table,
-                        count: if table == "natgateway" { ours - gone } else { ours },
-                    })
+                    .filter(|(table, _, _)| !UNCOUNTED.contains(table))
+                    .map(|(table, ours, _)| Count { resource_type: table, count: ours - listed(table) })
                     .filter(|count| count.count > 0)
                     .collect();
-                RegionStatus { region: name.clone(), counts, native }
+                RegionStatus { region: region.name.clone(), counts, native }
             })
             .collect();
         let total = regions.iter().flat_map(|region| &region.counts).map(|count| count.count).sum();
@@ -81,7 +87,9 @@ impl fmt::Display for Status {
             for count in &region.counts {
                 writeln!(f, "  {:<30}{:>6}", count.resource_type, count.count)?;
             }
-            writeln!(f, "  {:<30}{:>6}", "(default VPC and its parts)", region.native)?;
+            if region.native > 0 {
+                writeln!(f, "  {:<30}{:>6}", "(default VPC and its parts)", region.native)?;
+            }
         }
         Ok(())
     }

@@ -127,7 +127,8 @@ fn line(event: &Event, (done, steps): (usize, usize)) -> Option<(Tone, String)> 
         | Event::StepStarted { .. }
         | Event::StepWaiting { .. }
         | Event::StepRetrying { .. }
-        | Event::RunFinished { .. } => None,
+        | Event::RunFinished { .. }
+        | Event::AuditFinished { .. } => None,
         Event::RefreshFinished { resources, requests, .. } => Some((
             Tone::Dim,
             format!("refreshed {} with {}", counted(*resources, "resource"), counted(*requests, "request")),

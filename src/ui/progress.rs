@@ -104,7 +104,10 @@ impl Progress {
                 self.over(address, *kind);
             }
             Event::Interrupted { .. } => self.interrupted = true,
-            Event::RefreshStarted { .. } | Event::RefreshFinished { .. } | Event::RunFinished { .. } => {}
+            Event::RefreshStarted { .. }
+            | Event::RefreshFinished { .. }
+            | Event::RunFinished { .. }
+            | Event::AuditFinished { .. } => {}
         }
     }
 

@@ -4,7 +4,8 @@
 use meshplan::compile::Declaration;
 use meshplan::model::fuse::Fuse;
 
-use crate::toy::{FusedLedger, Rig, Spec, declare, kind_on, on, thing, world};
+use crate::rig::{FusedLedger, Rig};
+use crate::toy::{Spec, declare, kind_on, on, thing, world};
 
 /// A run from one topology to the next, cut at `touch`, and then on to a third, which may be the second; answers how
 /// many rounds that took, or `None` when the first run ended before that touch.
@@ -115,6 +116,42 @@ fn a_create_first_replacement_converges_from_every_crash() {
     let swap = |color: &str| declare("toy.swap/a", &Spec { color: Some(color.to_owned()), ..thing("a") });
     let user = kind_on("toy.thing", "b", &["toy.swap/a"]);
     assert!(every_touch(&[swap("blue"), user.clone()], &[swap("red"), user]) > 20);
+}
+
+#[test]
+fn updates_that_take_time_converge_from_every_crash() {
+    let slow = |size| declare("toy.slow/a", &Spec { size: Some(size), ..thing("a") });
+    let user = kind_on("toy.thing", "b", &["toy.slow/a"]);
+    assert!(every_touch(&[], &[slow(1), user.clone()]) > 20);
+    assert!(every_touch(&[slow(1), user.clone()], &[slow(2), user]) > 20);
+    assert!(every_touch(&[slow(1)], &[]) > 20);
+}
+
+#[test]
+fn what_is_only_recorded_converges_from_every_crash() {
+    let note = |size, color: &str| {
+        declare("toy.note/a", &Spec { size: Some(size), color: Some(color.to_owned()), ..thing("a") })
+    };
+    let user = kind_on("toy.fixed", "b", &["toy.note/a"]);
+    assert!(every_touch(&[], &[note(1, "red"), user.clone()]) > 10);
+    assert!(every_touch(&[note(1, "red"), user.clone()], &[note(2, "red"), user.clone()]) > 4);
+    assert!(every_touch(&[note(1, "red"), user.clone()], &[note(1, "blue"), user.clone()]) > 10);
+    assert!(every_touch(&[note(1, "red"), user.clone()], &[]) > 10);
+    assert!(every_touch_then(&[], &[note(1, "red"), user.clone()], &[]) > 10);
+    assert!(every_touch_then(&[], &[note(1, "red")], &[note(2, "blue")]) > 4);
+}
+
+#[test]
+fn what_is_only_recorded_is_asked_for_again_with_its_token() {
+    let note = [kind_on("toy.note", "a", &[])];
+    for touch in 0.. {
+        let converged = cut(&[], &note, &note, touch).is_some();
+        let tokens = world(|world| world.tokens.clone());
+        assert!(tokens.iter().all(|token| *token == tokens[0]), "touch {touch}: {tokens:?}");
+        if !converged {
+            break;
+        }
+    }
 }
 
 #[test]

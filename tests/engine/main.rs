@@ -8,7 +8,10 @@
 )]
 
 mod crashes;
+mod pace;
 mod planning;
 mod properties;
+mod rig;
 mod runs;
+mod takes_time;
 mod toy;

@@ -3,7 +3,8 @@
 use meshplan::model::Address;
 use meshplan::plan::{Inputs, Move, Scope, plan};
 
-use crate::toy::{Object, Rig, Spec, declare, on, thing, world};
+use crate::rig::Rig;
+use crate::toy::{Object, Spec, declare, kind_on, on, thing, world};
 
 fn actions(plan: &meshplan::plan::Plan) -> Vec<String> {
     plan.changes
@@ -123,6 +124,7 @@ fn what_is_someone_elses_is_looked_up_and_forgotten_and_never_touched() {
         ready_at: now,
         gone_at: None,
         failed: None,
+        change: None,
     };
     world(|world| world.objects.insert("guest".to_owned(), guest));
     let guest = declare("toy.guest/guest", &thing("guest"));
@@ -136,4 +138,129 @@ fn what_is_someone_elses_is_looked_up_and_forgotten_and_never_touched() {
     assert!(rig.ledger.state.records.is_empty());
     let missing = rig.planned(&[declare("toy.guest/nobody", &thing("nobody"))], &Scope::default());
     assert_eq!(missing.diagnostics[0].message, "toy.guest/nobody is declared as existing and is not there");
+}
+
+/// A `toy.named` of this mesh.
+fn named(name: &str, size: u32, color: Option<&str>) -> Spec {
+    let tags = [("meshplan:mesh", "toys".to_owned()), ("meshplan:address", format!("toy.named/{name}"))];
+    let tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Spec { size: Some(size), color: color.map(str::to_owned), tags, ..thing(name) }
+}
+
+fn put(id: &str, spec: Spec) {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let object = Object {
+        kind: "toy.named",
+        spec,
+        token: String::new(),
+        ready_at: now,
+        gone_at: None,
+        failed: None,
+        change: None,
+    };
+    world(|world| world.objects.insert(id.to_owned(), object));
+}
+
+fn findings(rig: &mut Rig, declared: &[meshplan::compile::Declaration]) -> Vec<(String, Vec<String>)> {
+    let planned = rig.planned(declared, &Scope::default());
+    assert!(planned.plan.is_none());
+    planned.diagnostics.iter().map(|it| (format!("{}: {}", it.code, it.message), it.help.clone())).collect()
+}
+
+#[test]
+fn what_state_has_lost_is_taken_in_again_and_brought_to_its_spec() {
+    let mut rig = Rig::new();
+    put("a", named("a", 1, None));
+    let declared = [declare("toy.named/a", &named("a", 2, None)), kind_on("toy.thing", "b", &["toy.named/a"])];
+    let plan = rig.plan(&declared);
+    assert_eq!(actions(&plan)[0], "< toy.named/a (its tags say that it is ours, and state does not know it)");
+    let outcome = rig.apply_plan(&plan).unwrap();
+    assert!(outcome.is_complete(), "{outcome:#?}");
+    assert_eq!(world(|world| world.requests.iter().filter(|r| *r == "create a").count()), 0);
+    assert_eq!(world(|world| world.objects["a"].spec.size), Some(2));
+    let again = rig.plan(&declared);
+    assert!(again.is_empty() && again.bookkeeping.is_empty(), "{again:#?}");
+
+    // It changes hands between the plan and the apply.
+    let mut rig = Rig::new();
+    put("a", named("a", 1, None));
+    let plan = rig.plan(&declared[..1]);
+    put("a", thing("a"));
+    let outcome = rig.apply_plan(&plan).unwrap();
+    let moved = "toy.named: it has moved since the plan was made: its tags no longer say that it is ours";
+    assert_eq!(outcome.failures[0].error, moved);
+    assert!(rig.ledger.state.records.is_empty());
+}
+
+#[test]
+fn a_name_that_is_taken_is_a_finding_and_nothing_is_touched() {
+    let mut rig = Rig::new();
+    let declared = [declare("toy.named/a", &named("a", 1, Some("red")))];
+    let adopt = "`meshplan state adopt toy.named/a a` takes it in";
+    put("a", thing("a"));
+    let found = findings(&mut rig, &declared);
+    assert_eq!(found[0].0, "name-taken: toy.named/a: a is there already, and is not of this mesh");
+    assert_eq!(found[0].1, ["choose another name", &format!("or, if nothing else manages it, {adopt}")]);
+
+    let mut theirs = named("a", 1, Some("red"));
+    theirs.tags.insert("meshplan:mesh".to_owned(), "other".to_owned());
+    put("a", theirs);
+    let found = findings(&mut rig, &declared);
+    assert_eq!(found[0].0, "name-taken: toy.named/a: a is there already, of the mesh `other` as toy.named/a");
+
+    put("a", named("a", 1, None));
+    let found = findings(&mut rig, &declared);
+    let ours =
+        "name-taken: toy.named/a: a is there and ours, state does not know it, and `color` cannot change in place";
+    assert_eq!(found, [(ours.to_owned(), vec![format!("{adopt}; the next plan replaces it")])]);
+
+    world(|world| world.objects.get_mut("a").unwrap().failed = Some("out of toys".to_owned()));
+    let found = findings(&mut rig, &declared);
+    assert_eq!(
+        found[0].0,
+        "name-taken: toy.named/a: a is there and ours, state does not know it, and has failed: out of toys"
+    );
+    assert!(world(|world| world.requests.iter().all(|request| request.starts_with("read"))));
+}
+
+#[test]
+fn a_name_that_state_knows_under_another_address_is_a_move() {
+    let mut rig = Rig::new();
+    rig.apply(&[declare("toy.named/old", &thing("a"))]);
+    let found = findings(&mut rig, &[declare("toy.named/new", &thing("a"))]);
+    assert_eq!(found[0].0, "name-taken: toy.named/new: a is there already: it is toy.named/old in state");
+    assert_eq!(found[0].1[0], "rename it with `[[moved]]`, from = \"toy.named/old\", to = \"toy.named/new\"");
+}
+
+#[test]
+fn a_change_that_takes_several_steps_is_refused_with_the_way() {
+    let mut rig = Rig::new();
+    let slow = |size, color: Option<&str>| {
+        [declare("toy.slow/a", &Spec { size: Some(size), color: color.map(str::to_owned), ..thing("a") })]
+    };
+    rig.apply(&slow(1, None));
+    let found = findings(&mut rig, &slow(3, None));
+    assert_eq!(found[0].0, "refused-change: toy.slow/a: `size`: 1 -> 3: apply with 2 first");
+    assert!(!rig.plan(&slow(2, None)).is_empty());
+    // What is made anew takes no step from what was.
+    assert_eq!(rig.plan(&slow(3, Some("red"))).summary.replace, 1);
+    world(|world| world.objects.clear());
+    assert_eq!(rig.plan(&slow(3, None)).summary.create, 1);
+}
+
+#[test]
+fn what_is_protected_and_was_never_ready_is_replaced_without_asking() {
+    let mut rig = Rig::new();
+    let mut guarded = on("a", &[]);
+    guarded.protected = true;
+    crate::rig::Rig::fault("create", "a", &[crate::toy::Fault::Doom]);
+    let plan = rig.plan(std::slice::from_ref(&guarded));
+    assert_eq!(rig.apply_plan(&plan).unwrap().failures.len(), 1);
+    let plan = rig.plan(std::slice::from_ref(&guarded));
+    assert_eq!(actions(&plan), ["-/+ toy.thing/a (failed: out of toys)"]);
+    rig.apply_plan(&plan).unwrap();
+    // It was ready once: others may stand on it, though it has failed now.
+    world(|world| world.objects.values_mut().for_each(|object| object.failed = Some("rust".to_owned())));
+    let planned = rig.planned(std::slice::from_ref(&guarded), &Scope::default());
+    assert_eq!(planned.diagnostics[0].message, "this plan replaces toy.thing/a, which is protected (failed: rust)");
 }

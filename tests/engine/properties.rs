@@ -10,7 +10,8 @@ use meshplan::plan::{Inputs, Plan, Scope, plan, step_graph};
 use meshplan::resource::ErrorClass;
 use proptest::prelude::*;
 
-use crate::toy::{Fault, Rig, Spec, declare, thing};
+use crate::rig::Rig;
+use crate::toy::{Fault, Spec, declare, thing};
 
 /// One toy of an arbitrary topology: whether it is there, its kind, what it stands on (of those before it), its size
 /// and its color.
@@ -21,7 +22,7 @@ const N: usize = 8;
 fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
     let one = (
         proptest::bool::weighted(0.8),
-        0_usize..3,
+        0_usize..5,
         proptest::collection::vec(proptest::bool::weighted(0.3), N),
         proptest::option::of(1_u32..3),
         proptest::bool::weighted(0.2),
@@ -31,7 +32,7 @@ fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
 
 /// The declarations of a sketch. A toy keeps its kind from one topology to the next, as addresses do.
 fn draw(sketches: &[Sketch], kinds: &[Sketch]) -> Vec<Declaration> {
-    let kind = |n: usize| ["toy.thing", "toy.fixed", "toy.swap"][kinds[n].1];
+    let kind = |n: usize| ["toy.thing", "toy.fixed", "toy.swap", "toy.note", "toy.slow"][kinds[n].1];
     let mut declarations = Vec::new();
     for (n, (there, _, below, size, red)) in sketches.iter().enumerate() {
         if !there {

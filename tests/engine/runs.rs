@@ -7,7 +7,8 @@ use meshplan::model::event::Event;
 use meshplan::plan::Action;
 use meshplan::resource::ErrorClass;
 
-use crate::toy::{Fault, Rig, Spec, declare, kind_on, on, thing, world};
+use crate::rig::Rig;
+use crate::toy::{Fault, Spec, declare, kind_on, on, thing, world};
 
 #[test]
 fn a_chain_and_its_neighbours_take_as_long_as_the_chain() {

@@ -1,28 +1,25 @@
 //! The toy provider: objects with a state that takes time, answers that get lost, refusals on demand.
 //!
-//! One world per test thread. Four kinds: `toy.thing` (deleted before it is replaced), `toy.fixed` (the same, and cannot
-//! move to another base), `toy.swap` (replaced before it is deleted), `toy.guest` (someone else's).
+//! One world per test thread. The kinds: `toy.thing` (deleted before it is replaced), `toy.fixed` (the same, and cannot
+//! move to another base), `toy.swap` (replaced before it is deleted), `toy.guest` (someone else's), `toy.note` (nothing
+//! but its record), `toy.slow` (its updates take time, its deletes are put off, it can say what is wrong), `toy.named`
+//! (its name is its id), `toy.metered` (its requests are counted).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use meshplan::apply::{Budgets, Ledger, LedgerError, Outcome, Run, apply};
 use meshplan::compile::Declaration;
 use meshplan::model::diff::{FieldRule, FieldTrait};
-use meshplan::model::event::Stamped;
 use meshplan::model::fuse::Fuse;
 use meshplan::model::{Address, AttrPath, Clock, Document, Input, Reference, Target, Value};
-use meshplan::plan::{Inputs, Observed, Plan, Planned, Scope, plan};
-use meshplan::refresh::refresh;
 use meshplan::resource::{
-    Api, Client, Cloud, Created, Deletion, DynKind, ErrorClass, Expected, KindRules, Live, OutputClass, OutputRule,
-    Ownership, Possession, ProviderError, Registry, RemoteId, ReplaceOrder, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Client, Cloud, Created, Deletion, DynKind, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass,
+    OutputRule, Ownership, Possession, ProviderError, RemoteId, ReplaceOrder, ResourceKind, Status, UpdateId, Updated,
+    WaitPolicy,
 };
-use meshplan::sandbox::{SimClock, Speed};
-use meshplan::state::{Entry, State};
+use meshplan::sandbox::SimClock;
 use serde::{Deserialize, Serialize};
 
 /// How long a toy takes to become ready or to go, and a request to be answered.
@@ -41,6 +38,11 @@ pub(crate) struct Spec {
     pub(crate) inputs: BTreeMap<String, Input<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<String>,
+    /// Used by a create alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seats: Option<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub(crate) struct Object {
     pub(crate) ready_at: Timestamp,
     pub(crate) gone_at: Option<Timestamp>,
     pub(crate) failed: Option<String>,
+    /// An update that takes time: what it makes of it, and when.
+    pub(crate) change: Option<(Spec, Timestamp)>,
 }
 
 /// What happens to a request.
@@ -69,6 +73,10 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// What is made will never be ready.
     Doom,
+    /// What is made takes a day.
+    Stall,
+    /// The update is accepted and comes to nothing.
+    Spoil,
 }
 
 #[derive(Default)]
@@ -77,6 +85,12 @@ pub(crate) struct World {
     /// Faults by verb and name, used up from the front.
     pub(crate) faults: BTreeMap<(&'static str, String), Vec<Fault>>,
     pub(crate) next: u64,
+    /// How often a delete is put off before it is accepted, by name.
+    pub(crate) put_off: BTreeMap<String, u32>,
+    /// What a toy says is wrong when it takes too long.
+    pub(crate) findings: Vec<String>,
+    /// Tokens that creates of records came with.
+    pub(crate) tokens: Vec<String>,
     /// Every request, in order.
     pub(crate) requests: Vec<String>,
     /// Where creates and deletes went.
@@ -104,20 +118,28 @@ impl Client for Toys {
     }
 }
 
+/// The kind that is nothing but its record.
+pub(crate) const NOTE: &str = "toy.note";
+
 pub(crate) struct Toy {
     name: &'static str,
     order: ReplaceOrder,
     possession: Possession,
 }
 
-pub(crate) static THING: Toy =
-    Toy { name: "toy.thing", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
-pub(crate) static FIXED: Toy =
-    Toy { name: "toy.fixed", order: ReplaceOrder::DeleteFirst, possession: Possession::Owned };
-pub(crate) static SWAP: Toy = Toy { name: "toy.swap", order: ReplaceOrder::CreateFirst, possession: Possession::Owned };
-pub(crate) static GUEST: Toy =
-    Toy { name: "toy.guest", order: ReplaceOrder::DeleteFirst, possession: Possession::Observed };
-static KINDS: &[&dyn DynKind] = &[&THING, &FIXED, &SWAP, &GUEST];
+const fn owned(name: &'static str) -> Toy {
+    Toy { name, order: ReplaceOrder::DeleteFirst, possession: Possession::Owned }
+}
+
+static THING: Toy = owned("toy.thing");
+static FIXED: Toy = owned("toy.fixed");
+static SWAP: Toy = Toy { order: ReplaceOrder::CreateFirst, ..owned("toy.swap") };
+static GUEST: Toy = Toy { possession: Possession::Observed, ..owned("toy.guest") };
+static NOTED: Toy = Toy { possession: Possession::Recorded, ..owned(NOTE) };
+static SLOW: Toy = owned("toy.slow");
+static NAMED: Toy = owned("toy.named");
+static METERED: Toy = owned("toy.metered");
+pub(crate) static KINDS: &[&dyn DynKind] = &[&THING, &FIXED, &SWAP, &GUEST, &NOTED, &SLOW, &NAMED, &METERED];
 
 const OUTPUTS: &[OutputRule] = &[
     OutputRule::plain("handle"),
@@ -134,10 +156,11 @@ impl KindRules for Toy {
             FieldRule { path: "name", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "color", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "secret", traits: &[FieldTrait::Sensitive] },
+            FieldRule { path: "seats", traits: &[FieldTrait::AtCreate] },
             FieldRule { path: "inputs", traits: &[FieldTrait::Immutable] },
         ];
         // Only `toy.fixed` cannot move to another base.
-        if self.name == "toy.fixed" { FIELDS } else { &FIELDS[..3] }
+        if self.name == "toy.fixed" { FIELDS } else { &FIELDS[..4] }
     }
     fn outputs(&self) -> &'static [OutputRule] {
         OUTPUTS
@@ -146,10 +169,20 @@ impl KindRules for Toy {
         Expected { create: 10.0, update: 1.0, delete: 5.0 }
     }
     fn api(&self) -> Api {
-        Api::Local
+        if self.name == "toy.metered" { Api::Ec2 } else { Api::Local }
     }
     fn wait(&self) -> WaitPolicy {
-        WaitPolicy::new(0, 100, 60)
+        let policy = WaitPolicy::new(0, 100, 60);
+        if self.name == "toy.slow" { policy.suspecting_after(20) } else { policy }
+    }
+    fn refuses(&self, there: &Value, declared: &Value) -> Vec<FieldError> {
+        let size = |spec: &Value| match spec.get("size") {
+            Some(Value::Number(size)) => size.as_u64(),
+            _ => None,
+        };
+        let (Some(from), Some(to)) = (size(there), size(declared)) else { return Vec::new() };
+        let (path, message) = (AttrPath::keys(&["size"]), format!("{from} -> {to}: apply with {} first", from + 1));
+        if self.name == "toy.slow" && to > from + 1 { vec![FieldError { path, message }] } else { Vec::new() }
     }
     fn possession(&self) -> Possession {
         self.possession
@@ -158,7 +191,8 @@ impl KindRules for Toy {
         self.order
     }
     fn known_id(&self, spec: &Value) -> Option<RemoteId> {
-        (self.possession == Possession::Observed).then(|| spec.get("name")?.as_str().map(RemoteId::new))?
+        let known = self.possession == Possession::Observed || self.name == "toy.named";
+        known.then(|| spec.get("name")?.as_str().map(RemoteId::new))?
     }
 }
 
@@ -186,11 +220,22 @@ impl Toy {
                 let _ = world(|world| effect(world, clock.now()));
                 Err(ProviderError::new(ErrorClass::Ambiguous, "toy:Request", "the answer was lost"))
             }
-            Some(Fault::Doom) => {
+            Some(Fault::Spoil) => {
+                let answer = world(|world| effect(world, clock.now()));
+                let spoilt =
+                    |object: &mut Object| object.change = object.change.take().map(|_| (thing("spoilt"), clock.now()));
+                world(|world| world.objects.values_mut().filter(|object| object.spec.name == name).for_each(spoilt));
+                answer
+            }
+            Some(fault @ (Fault::Doom | Fault::Stall)) => {
                 let answer = world(|world| effect(world, clock.now()));
                 world(|world| {
                     let last = world.objects.values_mut().filter(|object| object.spec.name == name).last();
-                    last.expect("what was made").failed = Some("out of toys".to_owned());
+                    let last = last.expect("what was made");
+                    match fault {
+                        Fault::Stall => last.ready_at = last.ready_at.checked_add(Duration::from_hours(24)).unwrap(),
+                        _ => last.failed = Some("out of toys".to_owned()),
+                    }
                 });
                 answer
             }
@@ -200,7 +245,7 @@ impl Toy {
         answer
     }
 
-    fn live(object: &Object, id: &str, now: Timestamp) -> Option<Live<Spec, Outputs>> {
+    pub(crate) fn live(object: &Object, id: &str, now: Timestamp) -> Option<Live<Spec, Outputs>> {
         if object.gone_at.is_some_and(|gone| gone <= now) {
             return None;
         }
@@ -208,6 +253,9 @@ impl Toy {
             _ if object.gone_at.is_some() => Status::Deleting,
             Some(why) => Status::Failed(why.clone()),
             None if object.ready_at > now => Status::Pending("it is being painted".to_owned()),
+            None if object.change.as_ref().is_some_and(|(_, at)| *at > now) => {
+                Status::Pending("it is being changed".to_owned())
+            }
             None => Status::Ready,
         };
         let outputs = Outputs {
@@ -215,9 +263,16 @@ impl Toy {
             size_handle: format!("{id}-{}", object.spec.size.unwrap_or_default()),
             token: format!("ephemeral-{id}"),
         };
-        Some(Live { spec: object.spec.clone(), outputs, status })
+        let spec = match &object.change {
+            Some((spec, at)) if *at <= now && spec.name == object.spec.name => spec.clone(),
+            Some(_) | None => object.spec.clone(),
+        };
+        Some(Live { spec, outputs, status })
     }
 }
+
+/// How long an update of a `toy.slow` takes.
+pub(crate) const CHANGING: Duration = Duration::from_secs(7);
 
 impl ResourceKind for Toy {
     type Spec = Spec;
@@ -243,8 +298,19 @@ impl ResourceKind for Toy {
     ) -> Result<Created<Spec, Outputs>, ProviderError> {
         world(|world| world.places.push(("create", toys.place.clone())));
         self.request("create", &spec.name, |world, now| {
+            if self.possession == Possession::Recorded {
+                world.tokens.push(owner.token.clone());
+                let id = format!("note-{}", spec.name);
+                let outputs =
+                    Outputs { handle: format!("handle-of-{id}"), size_handle: "noted".to_owned(), token: id.clone() };
+                let live = Live { spec: spec.clone(), outputs, status: Status::Ready };
+                return Ok(Created { id: RemoteId::new(id), live: Some(live) });
+            }
             world.next += 1;
-            let id = format!("toy-{}", world.next);
+            let id = if self.name == "toy.named" { spec.name.clone() } else { format!("toy-{}", world.next) };
+            if world.objects.get(&id).is_some_and(|object| Self::live(object, &id, now).is_some()) {
+                return Err(ProviderError::new(ErrorClass::Conflict, "toy:Create", "the name is taken"));
+            }
             let object = Object {
                 kind: self.name,
                 // A create sets no size: that is an update's work, as many EC2 attributes are.
@@ -253,6 +319,7 @@ impl ResourceKind for Toy {
                 ready_at: now.checked_add(READY).unwrap(),
                 gone_at: None,
                 failed: None,
+                change: None,
             };
             world.objects.insert(id.clone(), object);
             Ok(Created { id: RemoteId::new(id), live: None })
@@ -269,8 +336,22 @@ impl ResourceKind for Toy {
     }
 
     async fn update(&self, _: &Toys, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
-        self.request("update", &to.name, |world, _| {
+        self.request("update", &to.name, |world, now| {
+            if self.possession == Possession::Recorded {
+                return Ok(Updated::Done);
+            }
             let object = world.objects.get_mut(id.as_str()).expect("an object to update");
+            if self.name == "toy.slow" {
+                if object.change.as_ref().is_some_and(|(_, at)| *at > now) {
+                    return Err(ProviderError::new(ErrorClass::Busy, "toy:Update", "another change is under way"));
+                }
+                if let Some(live) = Self::live(object, id.as_str(), now) {
+                    object.spec = live.spec;
+                }
+                object.change =
+                    Some((Spec { seats: object.spec.seats, ..to.clone() }, now.checked_add(CHANGING).unwrap()));
+                return Ok(Updated::Underway(UpdateId::new("update-1")));
+            }
             // One request's worth: first the size, then the rest.
             if from.size == to.size {
                 object.spec.inputs.clone_from(&to.inputs);
@@ -283,15 +364,37 @@ impl ResourceKind for Toy {
         .await
     }
 
+    async fn follow(&self, _: &Toys, id: &RemoteId, _: &UpdateId) -> Result<Status, ProviderError> {
+        self.request("follow", id.as_str(), |world, now| {
+            Ok(match world.objects.get(id.as_str()).and_then(|object| object.change.as_ref()) {
+                Some((spec, _)) if spec.name == "spoilt" => Status::Failed("the paint is out".to_owned()),
+                Some((_, at)) if *at > now => Status::Pending("the paint dries".to_owned()),
+                Some(_) | None => Status::Ready,
+            })
+        })
+        .await
+    }
+
+    async fn diagnose(&self, _: &Toys, id: &RemoteId) -> Result<Vec<String>, ProviderError> {
+        self.request("diagnose", id.as_str(), |world, _| Ok(world.findings.clone())).await
+    }
+
     async fn delete(&self, toys: &Toys, id: &RemoteId) -> Result<Deletion, ProviderError> {
         world(|world| world.places.push(("delete", toys.place.clone())));
-        let name =
-            world(|world| world.objects.get(id.as_str()).map_or(String::new(), |object| object.spec.name.clone()));
+        let named = |world: &mut World| match world.objects.get(id.as_str()) {
+            Some(object) => object.spec.name.clone(),
+            None => id.as_str().trim_start_matches("note-").to_owned(),
+        };
+        let name = world(named);
         self.request("delete", &name, |world, now| {
+            if let Some(left) = world.put_off.get_mut(&name).filter(|left| **left > 0) {
+                *left -= 1;
+                return Ok(Deletion::Later("something else goes first".to_owned()));
+            }
             let in_use = world.objects.iter().any(|(other, object)| {
                 let handle = format!("handle-of-{id}");
-                Self::live(object, other, now).is_some()
-                    && object.spec.inputs.values().any(|i| *i.known().unwrap() == handle)
+                Self::live(object, other, now)
+                    .is_some_and(|live| live.spec.inputs.values().any(|i| *i.known().unwrap() == handle))
             });
             if in_use {
                 return Err(ProviderError::new(ErrorClass::InUse, "toy:Delete", "something stands on it"));
@@ -307,7 +410,15 @@ impl ResourceKind for Toy {
 
 /// A spec with nothing but a name.
 pub(crate) fn thing(name: &str) -> Spec {
-    Spec { name: name.to_owned(), size: None, color: None, inputs: BTreeMap::new(), secret: None }
+    Spec {
+        name: name.to_owned(),
+        size: None,
+        color: None,
+        inputs: BTreeMap::new(),
+        secret: None,
+        seats: None,
+        tags: BTreeMap::new(),
+    }
 }
 
 /// A declaration of a toy.
@@ -343,142 +454,4 @@ pub(crate) fn kind_on(kind: &str, name: &str, below: &[&str]) -> Declaration {
         spec.inputs.insert(format!("in{n}"), Reference::to(&address, "handle").into());
     }
     declare(&format!("{kind}/{name}"), &spec)
-}
-
-/// A ledger that asks the fuse before and after it is durable.
-pub(crate) struct FusedLedger {
-    pub(crate) state: State,
-    pub(crate) fuse: Fuse,
-    /// Every entry ever made durable, as it would be written.
-    pub(crate) written: String,
-}
-
-impl Ledger for FusedLedger {
-    fn state(&self) -> &State {
-        &self.state
-    }
-    fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
-        let lost = || LedgerError("power lost".into());
-        self.fuse.touch().then_some(()).ok_or_else(lost)?;
-        for entry in entries {
-            self.written.push_str(&serde_json::to_string(&entry).unwrap());
-            self.state.fold(entry).map_err(|error| LedgerError(Box::new(error)))?;
-        }
-        self.fuse.touch().then_some(()).ok_or_else(lost)
-    }
-}
-
-/// A test's engine: a state, a virtual clock and the thread's toy world.
-pub(crate) struct Rig {
-    pub(crate) ledger: FusedLedger,
-    pub(crate) clock: SimClock,
-    pub(crate) events: Vec<Stamped>,
-    pub(crate) registry: Registry,
-    pub(crate) cloud: Cloud,
-}
-
-impl Rig {
-    pub(crate) fn new() -> Self {
-        Self::with_fuse(Fuse::never())
-    }
-
-    pub(crate) fn with_fuse(fuse: Fuse) -> Self {
-        let clock = SimClock::new(Timestamp::UNIX_EPOCH, Speed::Unlimited, fuse.clone());
-        world(|world| {
-            *world = World { clock: Some(clock.clone()), fuse: Some(fuse.clone()), ..World::default() };
-        });
-        Self {
-            ledger: FusedLedger { state: State::new("toys", "lineage".to_owned(), true), fuse, written: String::new() },
-            clock,
-            events: Vec::new(),
-            registry: Registry::new(KINDS),
-            cloud: Cloud::new(aws_config::SdkConfig::builder().build()),
-        }
-    }
-
-    /// Starts over as a new process would: only the ledger's state and the world are left.
-    pub(crate) fn restart(&mut self, fuse: Fuse) {
-        self.clock = SimClock::new(self.clock.now(), Speed::Unlimited, fuse.clone());
-        self.ledger.fuse = fuse.clone();
-        world(|world| {
-            world.clock = Some(self.clock.clone());
-            world.fuse = Some(fuse);
-        });
-    }
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-    }
-
-    pub(crate) fn observe(&mut self, declarations: &[Declaration]) -> Observed {
-        let clock = self.clock.clone();
-        let reading = refresh(&self.registry, &self.cloud, &clock, &self.ledger.state, declarations, &mut self.events);
-        Self::block_on(clock.drive(reading)).observed
-    }
-
-    pub(crate) fn planned(&mut self, declarations: &[Declaration], scope: &Scope) -> Planned {
-        let mut declarations = declarations.to_vec();
-        declarations.sort_by(|a, b| a.address.cmp(&b.address));
-        let observed = self.observe(&declarations);
-        plan(Inputs {
-            declarations: &declarations,
-            state: &self.ledger.state,
-            observed: Some(&observed),
-            rules: &self.registry.rules(),
-            moves: &[],
-            topology: None,
-            scope,
-        })
-    }
-
-    pub(crate) fn plan(&mut self, declarations: &[Declaration]) -> Plan {
-        let planned = self.planned(declarations, &Scope::default());
-        planned.plan.unwrap_or_else(|| panic!("{:?}", planned.diagnostics))
-    }
-
-    pub(crate) fn apply_plan(&mut self, plan: &Plan) -> Result<Outcome, meshplan::apply::ApplyError> {
-        self.apply_until(plan, Box::pin(std::future::pending()))
-    }
-
-    pub(crate) fn apply_until(
-        &mut self,
-        plan: &Plan,
-        interrupt: std::pin::Pin<Box<dyn Future<Output = ()>>>,
-    ) -> Result<Outcome, meshplan::apply::ApplyError> {
-        let clock = self.clock.clone();
-        let run = apply(Run {
-            plan,
-            registry: &self.registry,
-            cloud: &self.cloud,
-            clock: Arc::new(clock.clone()),
-            ledger: &mut self.ledger,
-            sink: &mut self.events,
-            interrupt,
-            budgets: Budgets::default(),
-        });
-        Self::block_on(clock.drive(run))
-    }
-
-    /// Plans and applies, and expects all of it to succeed.
-    pub(crate) fn apply(&mut self, declarations: &[Declaration]) -> Outcome {
-        let plan = self.plan(declarations);
-        let outcome = self.apply_plan(&plan).unwrap();
-        assert!(outcome.is_complete(), "{outcome:#?}");
-        outcome
-    }
-
-    /// What is there, as `kind name`, sorted.
-    pub(crate) fn there(&self) -> Vec<String> {
-        let now = self.clock.now();
-        let mut names: Vec<String> = world(|world| {
-            let alive = world.objects.iter().filter(|(id, object)| Toy::live(object, id, now).is_some());
-            alive.map(|(_, object)| format!("{} {}", object.kind, object.spec.name)).collect()
-        });
-        names.sort();
-        names
-    }
-
-    pub(crate) fn fault(verb: &'static str, name: &str, faults: &[Fault]) {
-        world(|world| world.faults.insert((verb, name.to_owned()), faults.to_vec()));
-    }
 }

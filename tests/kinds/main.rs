@@ -4,6 +4,9 @@
 //! it; look at it as an existing network; take it down.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod clusters;
+mod identity;
+mod ministack;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
 mod walk;
@@ -60,9 +63,45 @@ fn on_the_sandbox() {
 }
 
 #[test]
+fn identities_on_the_sandbox() {
+    let options = Options { persist: false, speed: Speed::Unlimited, ..Options::default() };
+    let sandbox = Sandbox::open(Path::new("unused"), options).unwrap();
+    let cloud = Cloud::new(sandbox.sdk_config());
+    let walk = async {
+        identity::roles(&cloud, sandbox.clock(), true).await;
+        identity::taken(&cloud, sandbox.clock()).await;
+        identity::rules(&cloud, sandbox.clock(), true).await;
+    };
+    run(sandbox.drive(walk));
+}
+
+#[test]
+fn identities_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let cloud = over_the_wire(&moto.endpoint());
+    run(async {
+        // moto knows no AddClientIDToOpenIDConnectProvider: it answers 500.
+        identity::roles(&cloud, &Impatient, false).await;
+        identity::taken(&cloud, &Impatient).await;
+        // It forgets the description of a rule for another group.
+        identity::rules(&cloud, &Impatient, false).await;
+    });
+}
+
+#[test]
 fn on_moto() {
     let moto = stand_in!(Moto::start());
     let cloud = over_the_wire(&moto.endpoint());
     // Without DNS64, which moto accepts and forgets.
     run(Walk::new(&cloud, &Impatient, "").without_tokens().run());
+}
+
+#[test]
+fn clusters_on_moto() {
+    let moto = stand_in!(Moto::start());
+    let cloud = over_the_wire(&moto.endpoint());
+    run(async {
+        clusters::walk(&cloud, &Impatient, clusters::Parts::Nodes).await;
+        clusters::taken(&cloud, &Impatient, clusters::Parts::Nodes).await;
+    });
 }

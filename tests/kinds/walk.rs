@@ -9,6 +9,7 @@ use meshplan::model::diff::{ThreeWay, diff};
 use meshplan::model::{Address, Clock, Document, Reference, Target, Value};
 use meshplan::resource::{
     Cloud, Deletion, DynKind, ErrorClass, LiveDocument, Ownership, Possession, ProviderError, RemoteId, Status,
+    UpdateId, Updated,
 };
 use meshplan::topology::parse;
 
@@ -19,6 +20,8 @@ pub(crate) struct Walk<'a> {
     cloud: &'a Cloud,
     clock: &'a dyn Clock,
     declarations: Vec<Declaration>,
+    /// Specs that a declared one is changed to, and back, before it goes.
+    changes: Vec<(Address, Value)>,
     replays_tokens: bool,
 }
 
@@ -43,7 +46,17 @@ impl<'a> Walk<'a> {
         );
         let parsed = parse(&text);
         let topology = parsed.topology.unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
-        Self { cloud, clock, declarations: compile(&topology).declarations, replays_tokens: true }
+        Self::of(cloud, clock, compile(&topology).declarations)
+    }
+
+    /// A walk through these.
+    pub(crate) fn of(cloud: &'a Cloud, clock: &'a dyn Clock, declarations: Vec<Declaration>) -> Self {
+        Self { cloud, clock, declarations, changes: Vec::new(), replays_tokens: true }
+    }
+
+    /// With specs that some of it is changed to, and back.
+    pub(crate) fn changing(self, changes: Vec<(Address, Value)>) -> Self {
+        Self { changes, ..self }
     }
 
     /// For a cloud that ignores client tokens.
@@ -51,7 +64,28 @@ impl<'a> Walk<'a> {
         Self { replays_tokens: false, ..self }
     }
 
+    /// The whole walk through a network.
     pub(crate) async fn run(&self) {
+        let (made, order) = self.build().await;
+        let kinds: std::collections::BTreeSet<&str> = order.iter().map(Address::kind).collect();
+        let owned = registry()
+            .kinds()
+            .filter(|kind| kind.possession() == Possession::Owned)
+            .filter(|kind| kind.name().starts_with("aws.") && kind.name() != "aws.security_group_rule")
+            .count();
+        assert_eq!(kinds.len(), owned, "the walk leaves a kind out: {kinds:?}");
+        self.look_as_a_stranger(&made).await;
+        self.unbuild(&made, &order).await;
+    }
+
+    /// The walk through whatever is declared.
+    pub(crate) async fn there_and_back(&self) {
+        let (made, order) = self.build().await;
+        self.unbuild(&made, &order).await;
+    }
+
+    /// Makes everything in order, and changes it.
+    async fn build(&self) -> (BTreeMap<Address, Made>, Vec<Address>) {
         let mut made: BTreeMap<Address, Made> = BTreeMap::new();
         let mut order = Vec::new();
         while order.len() < self.declarations.len() {
@@ -66,13 +100,19 @@ impl<'a> Walk<'a> {
             }
             assert!(order.len() > before, "a cycle, or a requirement that nobody declares");
         }
-        let kinds: std::collections::BTreeSet<&str> = order.iter().map(Address::kind).collect();
-        let owned = registry().kinds().filter(|kind| kind.possession() == Possession::Owned).count();
-        assert_eq!(kinds.len(), owned, "the walk leaves a kind out: {kinds:?}");
         for address in &order {
             self.retag(&made[address]).await;
         }
-        self.look_as_a_stranger(&made).await;
+        for (address, changed) in &self.changes {
+            let made = &made[address];
+            let target = &made.declaration.target;
+            self.settle_from(made.kind, target, &made.id, changed, Some(&made.desired)).await;
+            self.settle_from(made.kind, target, &made.id, &made.desired, Some(changed)).await;
+        }
+        (made, order)
+    }
+
+    async fn unbuild(&self, made: &BTreeMap<Address, Made>, order: &[Address]) {
         for address in order.iter().rev() {
             self.unmake(&made[address]).await;
         }
@@ -162,7 +202,11 @@ impl<'a> Walk<'a> {
                     assert!(!changes.iter().any(|change| replaces(&change)), "{id}: {changes:#?}");
                     seen = format!("{changes:#?}");
                     let answer = kind.update(self.cloud, target, id, &live.spec, &to).await;
-                    self.bear(answer, kind.wait().interval).await;
+                    match answer {
+                        Ok(Updated::Underway(update)) => self.follow(kind, target, id, &update).await,
+                        Ok(Updated::Done) => {}
+                        Err(error) => self.bear(Err(error), kind.wait().interval).await,
+                    }
                 }
                 Status::Failed(why) => panic!("{id} failed: {why}"),
                 Status::Deleting => panic!("{id} is being deleted"),
@@ -171,12 +215,25 @@ impl<'a> Walk<'a> {
         panic!("{id} ({}) never becomes {desired}: {seen}", kind.name());
     }
 
+    /// Waits until an update is done that takes time.
+    async fn follow(&self, kind: &dyn DynKind, target: &Target, id: &RemoteId, update: &UpdateId) {
+        for _ in 0..PATIENCE {
+            match self.patiently(|| kind.follow(self.cloud, target, id, update)).await {
+                Status::Ready => return,
+                Status::Pending(_) => self.clock.sleep(kind.wait().interval).await,
+                Status::Failed(why) => panic!("an update of {id} failed: {why}"),
+                Status::Deleting => panic!("{id} is being deleted"),
+            }
+        }
+        panic!("an update of {id} never ends");
+    }
+
     async fn read(&self, kind: &dyn DynKind, target: &Target, id: &RemoteId) -> Option<LiveDocument> {
         // Between ids that do not exist: the answers keep their places.
-        let stranger = RemoteId::new(if kind.name() == "aws.route" {
-            "rtb-0123456789abcdef0/10.0.0.0/8".to_owned()
-        } else {
-            format!("{}-0123456789abcdef0", id.as_str().split('-').next().unwrap())
+        let stranger = RemoteId::new(match kind.name() {
+            "aws.route" => "rtb-0123456789abcdef0/10.0.0.0/8".to_owned(),
+            "iam.oidc_provider" => format!("{id}0"),
+            _ => format!("{}-0123456789abcdef0", id.as_str().split('-').next().unwrap()),
         });
         let ids = [stranger.clone(), id.clone(), stranger];
         let mut found = self.patiently(|| kind.read_many(self.cloud, target, &ids)).await;
@@ -224,6 +281,10 @@ impl<'a> Walk<'a> {
             match kind.delete(self.cloud, target, id).await {
                 Ok(Deletion::Accepted) => break,
                 Ok(Deletion::Again) => {}
+                Ok(Deletion::Later(why)) => {
+                    refused = why;
+                    self.clock.sleep(kind.wait().interval).await;
+                }
                 Err(error) => {
                     refused = error.to_string();
                     self.bear(Err(error), kind.wait().interval).await;
@@ -244,24 +305,32 @@ impl<'a> Walk<'a> {
     }
 
     /// Repeats a request while its error says that it may be.
-    async fn patiently<'f, T: 'f>(
+    pub(crate) async fn patiently<'f, T: 'f>(
         &self,
         mut request: impl FnMut() -> futures_util::future::LocalBoxFuture<'f, Result<T, ProviderError>>,
     ) -> T {
+        let mut refused = String::new();
         for _ in 0..PATIENCE {
             match request().await {
                 Ok(answer) => return answer,
-                Err(error) => self.bear(Err(error), Duration::from_secs(1)).await,
+                Err(error) => {
+                    refused = error.to_string();
+                    self.bear(Err(error), Duration::from_secs(1)).await;
+                }
             }
         }
-        panic!("a request never succeeds");
+        panic!("a request never succeeds: {refused}");
     }
 
     /// Waits after an error that may pass, and fails on any other.
     async fn bear(&self, answer: Result<(), ProviderError>, pause: Duration) {
         let Err(error) = answer else { return };
         match error.class {
-            ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::NotYet | ErrorClass::InUse => {
+            ErrorClass::Throttled
+            | ErrorClass::Transient
+            | ErrorClass::NotYet
+            | ErrorClass::InUse
+            | ErrorClass::Busy => {
                 self.clock.sleep(error.retry_after.unwrap_or(pause)).await;
             }
             ErrorClass::Ambiguous
@@ -274,7 +343,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn owner(address: &Address) -> Ownership {
+pub(crate) fn owner(address: &Address) -> Ownership {
     // As long as the engine's own, and different for each resource.
     let token = meshplan::model::Digest::of(address.as_str()).to_string();
     Ownership { mesh: "walk".to_owned(), address: address.clone(), token }

@@ -44,8 +44,12 @@ fn many(n: usize) -> String {
 }
 
 fn seconds_of(n: usize) -> Outcome {
+    run_of(n, realistic())
+}
+
+fn run_of(n: usize, options: Options) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { quotas: Quotas::unlimited(), ..realistic() };
+    let options = Options { quotas: Quotas::unlimited(), ..options };
     let outcome = InSandbox::start(folder.path(), options).apply(&declarations(&many(n)));
     println!(
         "{n} networks: {} resources in {:.1} s; critical path {:.1} s, request limits {:.1} s",
@@ -59,6 +63,13 @@ fn sixteen_networks_take_as_long_as_the_slowest_of_them() {
     // Not as long as any one network alone: the sandbox draws a NAT gateway's time per id, and the slowest decides.
     let sixteen = seconds_of(16);
     assert!(sixteen.seconds <= sixteen.critical_seconds * 1.05, "{sixteen:?}");
+}
+
+#[test]
+fn sixteen_networks_take_hardly_longer_than_one() {
+    let even = || Options { even: true, ..realistic() };
+    let (one, sixteen) = (run_of(1, even()), run_of(16, even()));
+    assert!(sixteen.seconds <= one.seconds * 1.05, "{} s for 16, {} s for one", sixteen.seconds, one.seconds);
 }
 
 #[test]

@@ -106,6 +106,19 @@ fn boto3_makes_and_removes_and_is_refused_as_by_ec2() {
 }
 
 #[test]
+fn boto3_uses_roles_load_balancers_and_log_groups() {
+    let clients = stand_in!(Clients::find());
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = applied(folder.path());
+    let before = mesh.sandbox.status().regions;
+    let served = Served::start(&mesh.sandbox);
+    let told = clients.python(&served.endpoint, include_str!("services.py"), &[&known(&mesh)]).unwrap();
+    assert_eq!(told.stdout().unwrap().trim(), "used");
+    drop(served);
+    assert_eq!(mesh.sandbox.status().regions, before, "boto3 took back what it made");
+}
+
+#[test]
 fn the_aws_command_looks_around() {
     let clients = stand_in!(Clients::find());
     let folder = tempfile::tempdir().unwrap();
@@ -137,6 +150,15 @@ fn the_aws_command_looks_around() {
     assert_eq!(told(&format!("{tags} --query Tags[].[ResourceType,Value]")).unwrap(), "vpc platform");
     let nat = record("aws.nat_gateway/network1/nat");
     assert_eq!(told(&format!("ec2 wait nat-gateway-available --nat-gateway-ids {nat}")).unwrap(), "");
+    let types = "ec2 describe-instance-types --instance-types m6i.large --query InstanceTypes[].Hypervisor";
+    assert_eq!(told(types).unwrap(), "nitro");
+    let policies = "iam list-policies --query length(Policies[?PolicyName=='AmazonEKS_CNI_Policy'])";
+    assert_eq!(told(policies).unwrap(), "1");
+    assert_eq!(told("iam list-roles --query length(Roles)").unwrap(), "0");
+    assert_eq!(told("elbv2 describe-load-balancers --query length(LoadBalancers)").unwrap(), "0");
+    assert_eq!(told("logs describe-log-groups --query length(logGroups)").unwrap(), "0");
+    let refused = told("iam get-role --role-name nobody").unwrap_err();
+    assert!(refused.contains("(NoSuchEntity)") && refused.contains("nobody cannot be found"), "{refused}");
     let refused = told("ec2 describe-vpcs --vpc-ids vpc-0123456789abcdef0").unwrap_err();
     assert!(refused.contains("(InvalidVpcID.NotFound)") && refused.contains("vpc-0123456789abcdef0"), "{refused}");
     let refused = told(&format!("ec2 delete-vpc --vpc-id {vpc}")).unwrap_err();

@@ -230,6 +230,50 @@ impl Microburst {
     }
 }
 
+/// ministack: EKS add-ons, access entries and pod identities over the wire, in memory. One value is one server of its own.
+///
+/// It knows no updates and no versions of add-ons, and takes every cluster for an IPv4 one.
+#[derive(Debug)]
+pub(crate) struct Ministack {
+    server: Server,
+}
+
+impl Ministack {
+    /// Starts an empty ministack, and returns when it answers.
+    pub(crate) fn start() -> Result<Self, Trouble> {
+        let folder = locate("ministack").map_err(Trouble::Missing)?;
+        let mut last = Trouble::Failed("ministack was never started".to_owned());
+        for _ in 0..STARTS {
+            match Self::start_once(&folder) {
+                Err(trouble) => last = trouble,
+                started => return started,
+            }
+        }
+        Err(last)
+    }
+
+    fn start_once(folder: &Path) -> Result<Self, Trouble> {
+        // As for microburst: it takes 0 for no port at all, and ends when another process has taken the one it was given.
+        let port = free_port().map_err(|error| Trouble::Failed(format!("no free port on loopback: {error}")))?;
+        let mut command = isolated(&folder.join("bin/ministack"));
+        // Its default is every interface of the machine.
+        command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
+        command.env("MINISTACK_ACCOUNT_ID", "123456789012");
+        let mut server = Server::spawn("ministack", command)?;
+        server.port = port;
+        server.wait(|server| {
+            let running = server.log().contains(&format!("Running on http://127.0.0.1:{port} "));
+            (running && server.control("GET", "/_ministack/health", "").is_ok()).then_some(())
+        })?;
+        Ok(Self { server })
+    }
+
+    /// The address to give to a client as its endpoint.
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+}
+
 /// boto3 and the aws command: clients of another language, in an environment of their own.
 #[derive(Debug)]
 pub(crate) struct Clients {

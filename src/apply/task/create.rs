@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::apply::retry::{Advice, FIND_WINDOW};
 use crate::model::event::StepKind;
 use crate::resource::{ErrorClass, ProviderError, RemoteId};
-use crate::state::{Entry, IntendedRecord, Intent, Record};
+use crate::state::{Entry, IntendedRecord, Intent, Record, RecordStatus};
 
 use super::turn::{Request, Turn};
 use super::{Phase, Task, later, without_goal};
@@ -19,6 +19,11 @@ impl Task<'_> {
         let Some(promised) = promised else {
             return match record {
                 // A second object beside one that is on record is never made: it was made after the plan was.
+                // Begun and not made: there is nothing to look at.
+                Some(record) if self.is_recorded() && record.status == RecordStatus::Creating && !deposes => {
+                    self.id = None;
+                    self.promise(now)
+                }
                 Some(record) if !deposes && self.change.id.as_ref() != Some(&record.id) => {
                     self.moved(&format!("another run has made it: {}", record.id))
                 }
@@ -36,6 +41,9 @@ impl Task<'_> {
         self.id = None;
         // An earlier run promised this create: whether it was made is to be found out before anything else.
         self.owner.token.clone_from(&promised.token);
+        if self.is_recorded() {
+            return self.promised_again(now);
+        }
         self.maybe_made = true;
         // From now and not from the promise: its request may have waited for a budget, and been sent the moment before.
         self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
@@ -68,9 +76,10 @@ impl Task<'_> {
     }
 
     pub(super) fn create_failed(&mut self, error: &ProviderError, now: Timestamp) -> Turn {
-        self.maybe_made |= error.class == ErrorClass::Ambiguous;
+        self.maybe_made |= error.class == ErrorClass::Ambiguous && !self.is_recorded();
         match self.retries.advise(error.class, error.asked_delay()) {
             Advice::Again(delay) => self.again(error, Request::Create, delay),
+            Advice::Look(delay) if self.is_recorded() => self.again(error, Request::Create, delay),
             Advice::Look(delay) => {
                 self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
                 self.again(error, Request::Find, delay)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::apply::retry::FIND_WINDOW;
 use crate::plan::{Reason, fingerprint};
-use crate::resource::{LiveDocument, Possession, Status};
+use crate::resource::{LiveDocument, Status};
 use crate::state::{Entry, Intent, Operation, Record};
 
 use super::turn::{Next, Request, Turn};
@@ -27,6 +27,9 @@ impl Task<'_> {
             if let Some(record) = &promised.record {
                 self.at.clone_from(&record.target);
             }
+            if self.is_recorded() {
+                return self.promised_again(now);
+            }
             self.phase = Phase::Finding { until: later(now, FIND_WINDOW) };
             return Turn::request(Request::Find);
         }
@@ -40,7 +43,7 @@ impl Task<'_> {
         let planned = self.change.fingerprint.is_some() && self.change.id.as_ref() == Some(&victim);
         self.id = Some(victim);
         self.at = at;
-        if planned && self.kind.possession() != Possession::Recorded {
+        if planned && !self.is_recorded() {
             self.phase = Phase::Checking;
             return Turn::request(Request::Read);
         }

@@ -3,16 +3,19 @@
 //! The order of what a turn says is the crash safety: its entries are durable before its request is made. A create
 //! is promised before it is asked for, and its id is written before it is waited for.
 
+mod claim;
 mod create;
 mod delete;
+mod recorded;
 mod settle;
 mod turn;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::diff::{FieldChange, ThreeWay, diff, mask_sensitive};
+use crate::model::diff::{FieldChange, FieldTrait, ThreeWay, diff, mask_sensitive};
 use crate::model::event::{Event, StepKind};
 use crate::model::{Document, Target, Value};
 use crate::plan::{Change, Reason};
@@ -41,6 +44,10 @@ enum Phase {
     Going { since: Timestamp },
     /// Looking at someone else's object.
     Adopting,
+    /// Looking at an object of ours that state does not know.
+    Claiming,
+    /// Changing what has nothing to be read; these outputs stay.
+    Amending { since: Timestamp, outputs: Document },
     /// Looking once more at what the plan believes to be gone, before acting on that.
     Doubting,
 }
@@ -64,10 +71,9 @@ pub(in crate::apply) struct Task<'a> {
     /// The filled spec; absent for deletes.
     pub(in crate::apply) desired: Option<Document>,
     pub(in crate::apply) owner: Ownership,
-    desired_value: Value,
     /// What was last applied, for an update: fields that were ours and are no longer declared are removed.
-    prior: Option<Value>,
-    lineage: String,
+    prior: Option<Document>,
+    lineage: Rc<str>,
     phase: Phase,
     retries: Retries,
     /// Whether a create's answer was lost: its promise stays open when the step fails.
@@ -91,8 +97,10 @@ pub(in crate::apply) struct Beginning<'a, 's> {
     pub(in crate::apply) kind: &'static dyn DynKind,
     pub(in crate::apply) now: Timestamp,
     pub(in crate::apply) state: &'s State,
+    /// The state's lineage, shared by all tasks.
+    pub(in crate::apply) lineage: Rc<str>,
     /// The filled spec, for steps that have a goal.
-    pub(in crate::apply) desired: Option<(Value, Document)>,
+    pub(in crate::apply) desired: Option<Document>,
     /// The token that a create gets when it has none yet.
     pub(in crate::apply) token: String,
     /// Whether this run replaces or deletes something that the resource stands on.
@@ -102,9 +110,8 @@ pub(in crate::apply) struct Beginning<'a, 's> {
 impl<'a> Task<'a> {
     /// Begins a step.
     pub(in crate::apply) fn begin(beginning: Beginning<'a, '_>) -> (Self, Turn) {
-        let Beginning { change, step, kind, now, state, desired, token, stirred } = beginning;
+        let Beginning { change, step, kind, now, state, lineage, desired, token, stirred } = beginning;
         let record = state.records.get(&change.address);
-        let (desired_value, desired) = desired.map_or((Value::Null, None), |(value, document)| (value, Some(document)));
         let mut task = Self {
             change,
             step,
@@ -114,9 +121,9 @@ impl<'a> Task<'a> {
             id: record.map(|record| record.id.clone()),
             desired,
             owner: Ownership { mesh: state.mesh.clone(), address: change.address.clone(), token },
-            desired_value,
-            prior: record.map(|record| record.spec.value()),
-            lineage: state.lineage.clone(),
+            // Only an update compares with it: what is made or deleted has no use for it.
+            prior: record.filter(|_| step == StepKind::Update).map(|record| record.spec.clone()),
+            lineage,
             phase: Phase::Making,
             retries: Retries::new(seed(&change.address)),
             maybe_made: false,
@@ -140,7 +147,13 @@ impl<'a> Task<'a> {
                 task.phase = Phase::Adopting;
                 Turn::request(Request::Read)
             }
+            StepKind::Adopt if change.reason == Reason::Lost => {
+                task.id.clone_from(&change.id);
+                task.phase = Phase::Claiming;
+                Turn::request(Request::Read)
+            }
             StepKind::Adopt => task.begin_adopt(now),
+            StepKind::Update if kind.possession() == Possession::Recorded => task.begin_amend(record, now),
             StepKind::Wait => {
                 task.prior = None;
                 task.settle(now)
@@ -163,6 +176,7 @@ impl<'a> Task<'a> {
     /// Takes an answer.
     pub(in crate::apply) fn advance(&mut self, answer: Answer, now: Timestamp) -> Turn {
         match (self.phase.clone(), answer) {
+            (Phase::Making, Answer::Created(Ok(created))) if self.is_recorded() => self.recorded(created),
             (Phase::Making, Answer::Created(Ok(created))) => {
                 self.retries.reset();
                 let entries = vec![self.created(&created.id)];
@@ -171,9 +185,6 @@ impl<'a> Task<'a> {
                 };
                 // Only a read proves that it can be read: the answer of the create does not.
                 self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
-                if self.kind.possession() == Possession::Recorded {
-                    return self.ready(&live, now).after(entries);
-                }
                 let turn = self.settled(&live, now).after(entries);
                 if matches!(live.status, Status::Pending(_)) { turn.delayed(self.kind.wait().first) } else { turn }
             }
@@ -206,18 +217,25 @@ impl<'a> Task<'a> {
                 self.retries.reset();
                 match status {
                     Status::Pending(what) => self.wait(since, &what, Request::Follow(update), now),
-                    Status::Ready | Status::Deleting => Turn::request(Request::Read),
+                    Status::Ready | Status::Deleting => {
+                        // What is read now may still be an old answer: the update ended only now.
+                        if let Some((_, at)) = &mut self.updated {
+                            *at = now;
+                        }
+                        Turn::request(Request::Read)
+                    }
                     Status::Failed(why) => self.fail(&ProviderError::new(ErrorClass::Invalid, self.kind.name(), why)),
                 }
             }
             (Phase::Settling { .. }, Answer::Diagnosed(answer)) => self.suspected(answer),
+            (Phase::Amending { since, outputs }, answer) => self.amended(since, outputs, answer, now),
             (Phase::Checking, Answer::Read(Ok(live))) => self.checked(live, now),
             (Phase::Removing { since }, Answer::Deleted(Ok(deletion))) => {
                 self.retries.reset();
                 match deletion {
                     Deletion::Again => Turn::request(Request::Delete),
                     Deletion::Later(what) => self.wait(since, &what, Request::Delete, now),
-                    Deletion::Accepted if self.kind.possession() == Possession::Recorded => self.gone(now),
+                    Deletion::Accepted if self.is_recorded() => self.gone(now),
                     Deletion::Accepted => {
                         self.phase = Phase::Going { since: now };
                         Turn::request(Request::Read)
@@ -226,6 +244,7 @@ impl<'a> Task<'a> {
             }
             (Phase::Going { since }, Answer::Read(Ok(live))) => self.going(since, live.as_ref(), now),
             (Phase::Adopting, Answer::Read(Ok(live))) => self.adopt(live),
+            (Phase::Claiming, Answer::Read(Ok(live))) => self.claim(live, now),
             (Phase::Doubting, Answer::Read(Ok(live))) => self.doubted(live.is_some(), now),
             (_, Answer::Read(Err(error))) => self.retry(&error, Request::Read),
             (_, Answer::Updated(Err(error))) => {
@@ -247,6 +266,11 @@ impl<'a> Task<'a> {
                 | Answer::Read(_),
             ) => self.fail(&ProviderError::bug("apply", "an answer came to a question that was not asked")),
         }
+    }
+
+    /// Whether there is nothing to read of it.
+    fn is_recorded(&self) -> bool {
+        self.kind.possession() == Possession::Recorded
     }
 
     fn forget(&self) -> Turn {
@@ -276,7 +300,8 @@ impl<'a> Task<'a> {
     }
 
     fn differences(&self, observed: &Value) -> Vec<FieldChange> {
-        let documents = ThreeWay { desired: &self.desired_value, prior: self.prior.as_ref(), observed };
+        let (desired, prior) = (self.goal(), self.prior.as_ref().map(Document::value));
+        let documents = ThreeWay { desired: &desired, prior: prior.as_ref(), observed };
         let mut fields = diff(documents, self.kind.fields(), &self.lineage);
         if self.prior.is_none() {
             // Fresh from its create there is nothing to compare a write-only field with: it is what was sent.
@@ -288,14 +313,21 @@ impl<'a> Task<'a> {
     fn is_write_only(&self, field: &FieldChange) -> bool {
         let path = field.path.to_string();
         self.kind.fields().iter().any(|rule| {
-            rule.traits.contains(&crate::model::diff::FieldTrait::WriteOnly)
+            rule.traits.contains(&FieldTrait::WriteOnly)
                 && (path == rule.path || path.starts_with(&format!("{}.", rule.path)))
         })
     }
 
+    /// What it shall be, as a tree: parsed when it is needed, which is seldom.
+    fn goal(&self) -> Value {
+        self.desired.as_ref().map_or(Value::Null, Document::value)
+    }
+
     fn masked(&self) -> Option<Document> {
-        let masked = mask_sensitive(&self.desired_value, self.kind.fields(), &self.lineage);
-        if masked == self.desired_value { self.desired.clone() } else { Document::of(&masked).ok() }
+        if !self.kind.fields().iter().any(|rule| rule.traits.contains(&FieldTrait::Sensitive)) {
+            return self.desired.clone();
+        }
+        Document::of(&mask_sensitive(&self.goal(), self.kind.fields(), &self.lineage)).ok()
     }
 
     fn retry(&mut self, error: &ProviderError, request: Request) -> Turn {

@@ -21,15 +21,6 @@ const NOT_YET: Duration = Duration::from_mins(2);
 const STALE_READS: Duration = Duration::from_secs(10);
 
 impl Task<'_> {
-    pub(super) fn begin_adopt(&mut self, now: Timestamp) -> Turn {
-        self.prior = None;
-        let Some(id) = self.change.id.clone() else {
-            return self.fail(&ProviderError::bug("adopt", "the plan has no id to adopt"));
-        };
-        let entries = vec![self.created(&id)];
-        self.settle(now).after(entries)
-    }
-
     pub(super) fn settle(&mut self, now: Timestamp) -> Turn {
         self.phase = Phase::Settling { since: now, seen: false, rounds: 0 };
         Turn::request(Request::Read)
@@ -88,7 +79,7 @@ impl Task<'_> {
                         return Turn::request(Request::Read).delayed(Duration::from_secs(1));
                     }
                     self.updated = Some((live.spec.clone(), now));
-                    return match Document::of(&patch(&observed, &self.desired_value, &fields)) {
+                    return match Document::of(&patch(&observed, &self.goal(), &fields)) {
                         Ok(to) => Turn::request(Request::Update { from: live.spec.clone(), to }),
                         Err(error) => self.fail(&ProviderError::bug(self.kind.name(), error.to_string())),
                     };
@@ -110,7 +101,18 @@ impl Task<'_> {
             return Turn::request(Request::Diagnose);
         }
         if elapsed(since, now) > policy.ceiling {
-            let message = format!("not ready after {} s: {what}", policy.ceiling.as_secs());
+            let goal = match self.phase {
+                Phase::Removing { .. } | Phase::Going { .. } => "gone",
+                Phase::Making
+                | Phase::Finding { .. }
+                | Phase::Settling { .. }
+                | Phase::Checking
+                | Phase::Adopting
+                | Phase::Claiming
+                | Phase::Amending { .. }
+                | Phase::Doubting => "ready",
+            };
+            let message = format!("not {goal} after {} s: {what}", policy.ceiling.as_secs());
             let mut turn = self.fail(&ProviderError::new(ErrorClass::NotYet, self.kind.name(), message));
             turn.advise("apply again to go on waiting: nothing is made twice");
             return turn;
@@ -199,18 +201,5 @@ impl Task<'_> {
         let mut turn = self.fail(&ProviderError::new(ErrorClass::Conflict, self.kind.name(), message));
         turn.advise("plan again and review what changed");
         turn
-    }
-
-    pub(super) fn adopt(&mut self, live: Option<LiveDocument>) -> Turn {
-        let (Some(id), Some(live)) = (self.id.clone(), live) else { return self.moved("it is gone") };
-        match &live.status {
-            Status::Ready => {}
-            Status::Pending(why) | Status::Failed(why) => return self.moved(why),
-            Status::Deleting => return self.moved("it is being deleted"),
-        }
-        let Some(record) = self.intended() else { return self.fail(&without_goal()) };
-        let outputs = stored_outputs(self.kind, &live.outputs);
-        let entry = Entry::Adopted { address: self.change.address.clone(), id, record, outputs };
-        Turn { entries: vec![entry], events: Vec::new(), next: Next::Finished(Some(live.outputs)) }
     }
 }

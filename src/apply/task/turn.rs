@@ -56,7 +56,7 @@ pub(in crate::apply) struct Turn {
 }
 
 /// How a task goes on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(in crate::apply) enum Next {
     /// With this request, after this long.
     Request(Request, Duration),
@@ -69,6 +69,11 @@ pub(in crate::apply) enum Next {
 impl Turn {
     pub(super) fn request(request: Request) -> Self {
         Self { entries: Vec::new(), events: Vec::new(), next: Next::Request(request, Duration::ZERO) }
+    }
+
+    /// The end of a step that could not even begin.
+    pub(in crate::apply) fn failed(failure: Failure) -> Self {
+        Self { entries: Vec::new(), events: Vec::new(), next: Next::Failed(failure) }
     }
 
     pub(super) fn delayed(mut self, by: Duration) -> Self {

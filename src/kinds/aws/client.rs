@@ -13,7 +13,7 @@ pub struct Ec2(aws_sdk_ec2::Client);
 
 impl Ec2 {
     /// The SDK's client, for one request.
-    pub(super) fn api(&self) -> &aws_sdk_ec2::Client {
+    pub(in crate::kinds) fn api(&self) -> &aws_sdk_ec2::Client {
         &self.0
     }
 }

@@ -1,6 +1,6 @@
 //! Looks at parts of a network that several kinds need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
     Filter, RouteTable, RouteTableAssociation, RouteTableAssociationStateCode, Subnet, SubnetCidrBlockStateCode,
@@ -78,6 +78,29 @@ pub(super) async fn route_tables(client: &Ec2, filter: Filter) -> Result<Vec<Rou
         found.extend(page.read("ec2:DescribeRouteTables")?.route_tables.unwrap_or_default());
     }
     Ok(found)
+}
+
+/// The public addresses of some of a VPC's NAT gateways, as ranges of one, sorted.
+pub(super) async fn nat_cidrs(
+    client: &Ec2,
+    vpc: &str,
+    gateways: &BTreeSet<&str>,
+) -> Result<Vec<String>, ProviderError> {
+    if gateways.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = tags::ids_filter("vpc-id", [vpc.to_owned()]);
+    let mut pages = client.api().describe_nat_gateways().filter(filter).max_results(PAGE).into_paginator().send();
+    let mut cidrs = BTreeSet::new();
+    while let Some(page) = pages.next().await {
+        for gateway in page.read("ec2:DescribeNatGateways")?.nat_gateways.unwrap_or_default() {
+            if gateway.nat_gateway_id().is_some_and(|id| gateways.contains(id)) {
+                let addresses = gateway.nat_gateway_addresses().iter().filter_map(|address| address.public_ip());
+                cidrs.extend(addresses.map(|ip| format!("{ip}/32")));
+            }
+        }
+    }
+    Ok(cidrs.into_iter().collect())
 }
 
 /// The explicit association of each subnet that has one.

@@ -33,6 +33,15 @@ pub struct Outputs {
     pub allocation_id: String,
     /// The address.
     pub public_ip: String,
+    /// The address as a range of one, for whoever allows or refuses ranges: `198.51.100.7/32`.
+    pub public_cidr: String,
+}
+
+impl Outputs {
+    fn new(allocation_id: String, public_ip: String) -> Self {
+        let public_cidr = format!("{public_ip}/32");
+        Self { allocation_id, public_ip, public_cidr }
+    }
 }
 
 impl KindRules for Eip {
@@ -45,7 +54,7 @@ impl KindRules for Eip {
     }
 
     fn outputs(&self) -> &'static [OutputRule] {
-        const { &[OutputRule::plain("allocation_id"), OutputRule::plain("public_ip")] }
+        const { &[OutputRule::plain("allocation_id"), OutputRule::plain("public_ip"), OutputRule::plain("public_cidr")] }
     }
 
     fn expected(&self) -> Expected {
@@ -103,7 +112,7 @@ impl ResourceKind for Eip {
         // The answer does not repeat the tags: it is known that they were set, because they are part of the request.
         let live = answer.public_ip.map(|public_ip| Live {
             spec: spec.clone(),
-            outputs: Outputs { allocation_id: allocation_id.clone(), public_ip },
+            outputs: Outputs::new(allocation_id.clone(), public_ip),
             status: Status::Ready,
         });
         Ok(Created { id: RemoteId::new(allocation_id), live })
@@ -135,6 +144,6 @@ impl ResourceKind for Eip {
 fn project(address: aws_sdk_ec2::types::Address) -> Option<(String, Live<Spec, Outputs>)> {
     let allocation_id = address.allocation_id?;
     let spec = Spec { tags: tags::project(address.tags.as_deref().unwrap_or_default()) };
-    let outputs = Outputs { allocation_id: allocation_id.clone(), public_ip: address.public_ip.unwrap_or_default() };
+    let outputs = Outputs::new(allocation_id.clone(), address.public_ip.unwrap_or_default());
     Some((allocation_id, Live { spec, outputs, status: Status::Ready }))
 }

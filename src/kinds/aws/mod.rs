@@ -11,6 +11,7 @@ pub mod nat_gateway;
 mod range;
 pub mod route;
 pub mod route_table;
+pub mod security_group_rule;
 pub mod subnet;
 pub mod tags;
 pub mod vpc;

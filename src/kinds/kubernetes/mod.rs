@@ -11,6 +11,7 @@ mod canonical;
 mod client;
 mod discovery;
 mod error;
+pub mod existing_cluster;
 pub mod load_balancer;
 pub mod manifest;
 pub mod namespace;

@@ -70,9 +70,18 @@ impl<T> Absence<T> for Result<T, ProviderError> {
     }
 }
 
-/// Whether the provider says that an object does not exist: `InvalidVpcID.NotFound`, `NatGatewayNotFound`.
+/// Whether the provider says that an object does not exist: `InvalidVpcID.NotFound`, `NatGatewayNotFound`,
+/// `NoSuchEntity`, `ResourceNotFoundException`.
 pub(in crate::kinds) fn is_not_found(error: &ProviderError) -> bool {
-    error.code.as_deref().is_some_and(|code| code.ends_with("NotFound"))
+    let Some(code) = error.code.as_deref() else { return false };
+    // EKS sometimes answers this for a cluster that is gone (terraform-provider-aws, eks/cluster.go).
+    says_absent(code) || (code == "ClientException" && error.message.contains("No cluster found for name"))
+}
+
+/// Whether a code says that an object does not exist. IAM has a word of its own; EKS and CloudWatch Logs add
+/// `Exception`.
+fn says_absent(code: &str) -> bool {
+    code == "NoSuchEntity" || code.ends_with("NotFound") || code.ends_with("NotFoundException")
 }
 
 /// An answer to a create without an id: the object may exist, so it has to be looked for.
@@ -154,8 +163,8 @@ fn never_sent(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// The class of a provider's error code. The codes are EC2's ("Error codes for the Amazon EC2 API") and those
-/// common to all of AWS.
+/// The class of a provider's error code. The codes are EC2's ("Error codes for the Amazon EC2 API"), those common to
+/// all of AWS, and IAM's, EKS's, Elastic Load Balancing's and CloudWatch Logs' as their API references list them.
 fn class_of_code(effect: Effect, code: &str, status: Option<u16>) -> ErrorClass {
     match code {
         "RequestLimitExceeded"
@@ -188,22 +197,39 @@ fn class_of_code(effect: Effect, code: &str, status: Option<u16>) -> ErrorClass 
         | "ExpiredToken"
         | "ExpiredTokenException" => ErrorClass::Denied,
 
-        "DependencyViolation" | "InvalidIPAddress.InUse" | "InvalidAddress.Locked" | "CannotDelete" => {
-            ErrorClass::InUse
-        }
+        "DependencyViolation"
+        | "InvalidIPAddress.InUse"
+        | "InvalidGroup.InUse"
+        | "InvalidNetworkInterface.InUse"
+        | "InvalidAddress.Locked"
+        | "CannotDelete"
+        | "DeleteConflict"
+        | "ResourceInUse" => ErrorClass::InUse,
+
+        // EKS: an earlier change of the object is under way. Where it means a name that is taken, the kind knows.
+        "ResourceInUseException" => ErrorClass::Busy,
 
         // Two requests met at one object; neither has had an effect.
-        "ConcurrentTagAccess" | "InsufficientAddressCapacity" => ErrorClass::Transient,
+        "ConcurrentTagAccess"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable"
+        | "OperationAbortedException"
+        | "InsufficientAddressCapacity" => ErrorClass::Transient,
 
         // A step before this one is done but not seen everywhere yet (a gateway just attached, a block just
-        // associated).
-        "IncorrectState" | "Gateway.NotAttached" => ErrorClass::NotYet,
+        // associated, a cluster's issuer).
+        "IncorrectState" | "Gateway.NotAttached" | "OpenIdIdpCommunicationError" => ErrorClass::NotYet,
 
         "IdempotentParameterMismatch"
         | "InvalidSubnet.Conflict"
         | "InvalidVpc.Conflict"
+        | "InvalidGroup.Duplicate"
+        | "InvalidPermission.Duplicate"
         | "Resource.AlreadyAssociated"
         | "RouteAlreadyExists"
+        | "EntityAlreadyExists"
+        | "ResourceAlreadyExistsException"
         | "OperationNotPermitted" => ErrorClass::Conflict,
 
         "InsufficientFreeAddressesInSubnet" | "TagLimitExceeded" => ErrorClass::Quota,
@@ -212,12 +238,17 @@ fn class_of_code(effect: Effect, code: &str, status: Option<u16>) -> ErrorClass 
         | "InternalFailure"
         | "InternalServerError"
         | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "ServiceFailure"
+        | "ServerException"
         | "Unavailable"
         | "RequestTimeout"
         | "RequestTimeoutException" => effect.unclear(),
 
-        code if code.ends_with("NotFound") => ErrorClass::NotYet,
-        code if code.ends_with("LimitExceeded") => ErrorClass::Quota,
+        code if says_absent(code) => ErrorClass::NotYet,
+        code if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") => ErrorClass::Quota,
+        // Elastic Load Balancing: TooManyLoadBalancers, TooManyTargetGroups.
+        code if code.starts_with("TooMany") => ErrorClass::Quota,
         _ if status.is_some_and(|status| status >= 500) => effect.unclear(),
         _ => ErrorClass::Invalid,
     }
@@ -320,12 +351,44 @@ mod tests {
             (403, "UnauthorizedOperation", both(ErrorClass::Denied)),
             (401, "AuthFailure", both(ErrorClass::Denied)),
             (400, "RequestExpired", both(ErrorClass::Denied)),
+            (404, "NoSuchEntity", both(ErrorClass::NotYet)),
+            (409, "EntityAlreadyExists", both(ErrorClass::Conflict)),
+            (409, "DeleteConflict", both(ErrorClass::InUse)),
+            (409, "ConcurrentModification", both(ErrorClass::Transient)),
+            (409, "LimitExceeded", both(ErrorClass::Quota)),
+            (400, "MalformedPolicyDocument", both(ErrorClass::Invalid)),
+            (500, "ServiceFailure", unclear),
+            (404, "ResourceNotFoundException", both(ErrorClass::NotYet)),
+            (400, "ResourceLimitExceededException", both(ErrorClass::Quota)),
+            (409, "ResourceInUseException", both(ErrorClass::Busy)),
+            (400, "InvalidParameterException", both(ErrorClass::Invalid)),
+            (500, "ServerException", unclear),
+            (503, "ServiceUnavailableException", unclear),
+            (429, "TooManyRequestsException", both(ErrorClass::Throttled)),
+            (400, "TooManyLoadBalancers", both(ErrorClass::Quota)),
+            (400, "LoadBalancerNotFound", both(ErrorClass::NotYet)),
+            (400, "ResourceInUse", both(ErrorClass::InUse)),
             (500, "InternalError", unclear),
             (503, "Unavailable", unclear),
             (500, "SomethingNew", unclear),
             (400, "SomethingNew", both(ErrorClass::Invalid)),
         ] {
             assert_eq!(classes(&answered(status, Some(code), "m", None)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn each_service_says_in_its_own_words_that_a_thing_is_gone() {
+        for (code, message, expected) in [
+            ("InvalidVpcID.NotFound", "", true),
+            ("NoSuchEntity", "", true),
+            ("ResourceNotFoundException", "", true),
+            ("ClientException", "No cluster found for name: c.", true),
+            ("ClientException", "something else", false),
+            ("ValidationError", "", false),
+        ] {
+            let error = classify("x:Y", Effect::Writes, &answered(400, Some(code), message, None));
+            assert_eq!(is_not_found(&error), expected, "{code}: {message}");
         }
     }
 

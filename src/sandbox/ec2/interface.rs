@@ -1,4 +1,5 @@
-//! Network interfaces: those of NAT gateways, and ones that a caller makes (leftovers of others, in tests).
+//! Network interfaces: those of NAT gateways, load balancers, clusters and nodes, and ones that a caller makes
+//! (leftovers of others, in tests).
 
 use super::listing::{Listing, write_next};
 use super::{Answer, Call, Operation, reads, refer, tagging, writes};
@@ -14,6 +15,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         create,
     ),
     reads("DescribeNetworkInterfaces", &["NetworkInterfaceId", "Filter", "MaxResults", "NextToken"], describe),
+    writes("DetachNetworkInterface", &["AttachmentId", "Force"], detach),
     writes("DeleteNetworkInterface", &["NetworkInterfaceId"], delete),
 ];
 
@@ -26,13 +28,20 @@ const LISTING: Listing = Listing {
         "addresses.private-ip-address",
         "association.allocation-id",
         "association.public-ip",
+        "attachment.attachment-id",
+        "attachment.instance-id",
+        "attachment.instance-owner-id",
+        "attachment.status",
         "availability-zone",
         "description",
         "group-id",
+        "group-name",
         "interface-type",
+        "ipv6-addresses.ipv6-address",
         "network-interface-id",
         "owner-id",
         "private-ip-address",
+        "requester-id",
         "requester-managed",
         "status",
         "subnet-id",
@@ -75,6 +84,9 @@ fn create(call: &mut Call<'_>) -> Answer {
         allocation_id: None,
         attachment_id: None,
         requester_managed: false,
+        public_ip: None,
+        instance_id: None,
+        gone_at: None,
     };
     let xml = created(call, &interface);
     let id = interface.head.id.clone();
@@ -94,6 +106,25 @@ fn status(interface: &NetworkInterface) -> &'static str {
     if interface.attachment_id.is_some() { "in-use" } else { "available" }
 }
 
+/// Whether it is the interface that an instance was launched with, which goes with it.
+fn is_primary(interface: &NetworkInterface) -> bool {
+    interface.instance_id.is_some() && interface.description.is_empty()
+}
+
+/// Who attached an interface: an account, or a service by its alias.
+fn attached_by<'a>(call: &'a Call<'_>, interface: &NetworkInterface) -> &'a str {
+    match interface.interface_type.as_str() {
+        "network_load_balancer" => "amazon-elb",
+        _ if interface.requester_managed => "amazon-aws",
+        _ => call.owner(),
+    }
+}
+
+/// Who made an interface on behalf of the account.
+fn requester<'a>(call: &'a Call<'_>, interface: &NetworkInterface) -> Option<&'a str> {
+    interface.requester_managed.then(|| attached_by(call, interface))
+}
+
 fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
     let id = &interface.head.id;
     let mac: String = number_of(&[id.as_bytes()])
@@ -107,6 +138,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         .text("availabilityZone", &interface.zone)
         .text("description", &interface.description)
         .text("ownerId", call.owner())
+        .optional("requesterId", requester(call, interface))
         .text("requesterManaged", interface.requester_managed)
         .text("status", status(interface))
         .text("macAddress", mac)
@@ -119,11 +151,13 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
         });
     if let Some(attachment) = &interface.attachment_id {
         xml.group("attachment", |xml| {
+            let primary = is_primary(interface);
             xml.text("attachmentId", attachment)
-                .text("instanceOwnerId", "amazon-aws")
-                .text("deviceIndex", 1)
+                .optional("instanceId", interface.instance_id.as_ref())
+                .text("instanceOwnerId", attached_by(call, interface))
+                .text("deviceIndex", u8::from(!primary))
                 .text("status", "attached")
-                .text("deleteOnTermination", false);
+                .text("deleteOnTermination", primary);
         });
     }
     write_association(xml, call, interface);
@@ -138,6 +172,13 @@ fn write(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
 }
 
 fn write_association(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterface) {
+    if let Some(address) = interface.public_ip {
+        let owner = if interface.interface_type == "network_load_balancer" { "amazon-elb" } else { "amazon" };
+        xml.group("association", |xml| {
+            xml.text("publicIp", address).text("ipOwnerId", owner);
+        });
+        return;
+    }
     let address = interface.allocation_id.as_ref().and_then(|id| call.region.addresses.get(id));
     let Some((address, association)) = address.and_then(|address| Some((address, address.association.as_ref()?)))
     else {
@@ -154,16 +195,28 @@ fn write_association(xml: &mut Xml, call: &Call<'_>, interface: &NetworkInterfac
 fn describe(call: &mut Call<'_>) -> Answer {
     let public_ip = |interface: &NetworkInterface| {
         let address = interface.allocation_id.as_ref().and_then(|id| call.region.addresses.get(id));
-        address.map(|address| address.public_ip.to_string()).into_iter().collect()
+        address.map(|address| address.public_ip).or(interface.public_ip).map(|ip| ip.to_string()).into_iter().collect()
     };
     let selected = LISTING.select(call, &call.region.interfaces, |interface, filter| {
         vec![match filter {
             "addresses.association.public-ip" | "association.public-ip" => return public_ip(interface),
             "addresses.private-ip-address" | "private-ip-address" => interface.private_ip.to_string(),
             "association.allocation-id" => return interface.allocation_id.iter().cloned().collect(),
+            "attachment.attachment-id" => return interface.attachment_id.iter().cloned().collect(),
+            "attachment.instance-id" => return interface.instance_id.iter().cloned().collect(),
+            "attachment.instance-owner-id" => {
+                return interface.attachment_id.iter().map(|_| attached_by(call, interface).to_owned()).collect();
+            }
+            "attachment.status" => return interface.attachment_id.iter().map(|_| "attached".to_owned()).collect(),
             "availability-zone" => interface.zone.clone(),
             "description" => interface.description.clone(),
             "group-id" => return interface.groups.clone(),
+            "group-name" => {
+                let named = |id: &String| call.region.security_groups.get(id).map(|group| group.name.clone());
+                return interface.groups.iter().filter_map(named).collect();
+            }
+            "ipv6-addresses.ipv6-address" => return interface.ipv6.iter().map(ToString::to_string).collect(),
+            "requester-id" => return requester(call, interface).map(str::to_owned).into_iter().collect(),
             "interface-type" => interface.interface_type.clone(),
             "owner-id" => call.owner().to_owned(),
             "requester-managed" => interface.requester_managed.to_string(),
@@ -179,14 +232,36 @@ fn describe(call: &mut Call<'_>) -> Answer {
     Ok(xml)
 }
 
+fn detach(call: &mut Call<'_>) -> Answer {
+    let id = call.params.required("AttachmentId")?;
+    let not_permitted = |message: &str| ApiError::new("OperationNotPermitted", message);
+    if id.starts_with("ela-attach-") {
+        return Err(not_permitted("You are not allowed to manage 'ela-attach' attachments."));
+    }
+    let found = call.region.interfaces.iter().find(|interface| interface.attachment_id.as_deref() == Some(id));
+    let Some(interface) = found else {
+        let message = format!("The interface attachment '{id}' does not exist.");
+        return Err(ApiError::new("InvalidAttachmentID.NotFound", message));
+    };
+    if is_primary(interface) {
+        return Err(not_permitted(
+            "The network interface at device index 0 and networkCard index 0 cannot be detached.",
+        ));
+    }
+    let interface = interface.head.id.clone();
+    call.region.interfaces.edit(&interface, |interface| {
+        interface.attachment_id = None;
+        interface.instance_id = None;
+    });
+    Ok(Xml::default().returned())
+}
+
 fn delete(call: &mut Call<'_>) -> Answer {
     let id = call.params.required("NetworkInterfaceId")?;
     let interface = refer::find(&call.region.interfaces, &refer::INTERFACE, id, call.now)?;
     if interface.attachment_id.is_some() {
-        return Err(ApiError::new(
-            "InvalidNetworkInterface.InUse",
-            format!("Network interface '{id}' is currently in use."),
-        ));
+        // The code that EC2 really answers; it has one that fits better and uses it for attaching.
+        return Err(ApiError::value(format!("Network interface '{id}' is currently in use.")));
     }
     call.region.interfaces.remove(id);
     call.forget(id);

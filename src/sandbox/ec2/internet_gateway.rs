@@ -81,7 +81,7 @@ fn attach(call: &mut Call<'_>) -> Answer {
 
 /// Whether a public address is mapped into a VPC.
 fn has_mapped_addresses(region: &Region, vpc_id: &str) -> bool {
-    region.interfaces.linked(vpc_id).any(|interface| interface.allocation_id.is_some())
+    region.interfaces.linked(vpc_id).any(|interface| interface.allocation_id.is_some() || interface.public_ip.is_some())
 }
 
 fn detach(call: &mut Call<'_>) -> Answer {

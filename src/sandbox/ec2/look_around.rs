@@ -1,6 +1,6 @@
-//! What people ask to look around: regions, zones, account attributes, instance types, and lists that are empty here.
+//! What people ask to look around: regions, zones, account attributes, and lists that are empty here.
 
-use super::listing::{Filters, Page, write_next};
+use super::listing::{Filters, Page};
 use super::{Answer, Call, Operation, reads, tagging};
 use crate::sandbox::protocol::{ApiError, Xml};
 use crate::sandbox::world::zones::{KnownRegion, REGIONS, Zone, zones};
@@ -9,32 +9,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     reads("DescribeRegions", &["RegionName", "AllRegions", "Filter"], regions),
     reads("DescribeAvailabilityZones", &["ZoneName", "ZoneId", "AllAvailabilityZones", "Filter"], availability_zones),
     reads("DescribeAccountAttributes", &["AttributeName"], account_attributes),
-    reads("DescribeInstanceTypeOfferings", &["LocationType", "Filter", "MaxResults", "NextToken"], offerings),
     reads(
         "DescribeLaunchTemplates",
         &["LaunchTemplateId", "LaunchTemplateName", "Filter", "MaxResults", "NextToken"],
         launch_templates,
     ),
-    reads("DescribeInstances", &["InstanceId", "Filter", "MaxResults", "NextToken"], instances),
-];
-
-/// Instance types that every zone offers.
-const INSTANCE_TYPES: &[&str] = &[
-    "c6i.large",
-    "c6i.xlarge",
-    "c7g.large",
-    "m6i.2xlarge",
-    "m6i.large",
-    "m6i.xlarge",
-    "m7g.large",
-    "m7i.large",
-    "m7i.xlarge",
-    "r6i.large",
-    "t3.large",
-    "t3.medium",
-    "t3.micro",
-    "t3.small",
-    "t4g.medium",
 ];
 
 fn opt_in(region: &KnownRegion) -> &'static str {
@@ -145,38 +124,6 @@ fn account_attributes(call: &mut Call<'_>) -> Answer {
     Ok(xml)
 }
 
-fn offerings(call: &mut Call<'_>) -> Answer {
-    let filters = Filters::parse(call.params, &["instance-type", "location"])?;
-    let page = Page::parse(call.params, (5, 1000))?;
-    let kind = call.params.text("LocationType").unwrap_or("region");
-    let locations: Vec<String> = match kind {
-        "region" => vec![call.region.name.clone()],
-        "availability-zone" => zones(&call.region.name).into_iter().map(|zone| zone.name).collect(),
-        "availability-zone-id" => zones(&call.region.name).into_iter().map(|zone| zone.id).collect(),
-        other => {
-            return Err(ApiError::bad_value(other, "LocationType", "The sandbox has regions and availability zones"));
-        }
-    };
-    let mut found: Vec<(String, &str, &String)> = Vec::new();
-    for instance_type in INSTANCE_TYPES {
-        for location in &locations {
-            let values =
-                |filter: &str| vec![if filter == "location" { location.clone() } else { (*instance_type).to_owned() }];
-            if filters.accept(values, &tagging::Tags::new()) {
-                found.push((format!("{instance_type}/{location}"), instance_type, location));
-            }
-        }
-    }
-    found.sort();
-    let selected = page.cut(found.iter().collect(), |(key, ..)| key);
-    let mut xml = Xml::default();
-    xml.list("instanceTypeOfferingSet", selected.rows, |xml, (_, instance_type, location)| {
-        xml.text("instanceType", instance_type).text("locationType", kind).text("location", location);
-    });
-    write_next(&mut xml, selected.next);
-    Ok(xml)
-}
-
 /// There are none: the sandbox makes no launch templates yet, so only names that do not exist can be asked for.
 fn launch_templates(call: &mut Call<'_>) -> Answer {
     let _ = Page::parse(call.params, (1, 200))?;
@@ -194,16 +141,5 @@ fn launch_templates(call: &mut Call<'_>) -> Answer {
     }
     let mut xml = Xml::default();
     xml.list("launchTemplates", std::iter::empty::<()>(), |_, ()| {});
-    Ok(xml)
-}
-
-/// There are none: the sandbox makes no instances.
-fn instances(call: &mut Call<'_>) -> Answer {
-    let _ = Page::parse(call.params, (5, 1000))?;
-    if let Some(id) = call.params.texts("InstanceId").first() {
-        return Err(ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist")));
-    }
-    let mut xml = Xml::default();
-    xml.list("reservationSet", std::iter::empty::<()>(), |_, ()| {});
     Ok(xml)
 }

@@ -1,12 +1,14 @@
-//! The network layer of EC2: one file per family of objects, each with its table of operations.
+//! EC2, its network layer and what clusters have beside it: one file per family of objects, each with its table of operations.
 //!
-//! Entry points: [`find`] and [`run`]. An operation reads its parameters, checks everything, and only then changes
+//! Entry point: [`API`]. An operation reads its parameters, checks everything, and only then changes
 //! the region; so a refused call has no effect. Nothing here waits or knows HTTP.
 
 mod acl;
 mod address;
 mod dhcp;
 mod egress_gateway;
+mod instance;
+mod instance_type;
 mod interface;
 mod internet_gateway;
 mod listing;
@@ -29,33 +31,35 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-pub(super) use self::listing::matches;
-pub(super) use self::meddle::meddle;
+pub(super) use self::meddle::remove;
+pub(super) use self::security_group::remove as remove_security_group;
+use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Quotas;
-use super::protocol::{ApiError, Node, Params, Xml};
+use super::protocol::{ApiError, Node, Params, Wire, Xml};
 use super::world::Region;
 use super::world::ids::Mint;
 use super::world::rows::{Head, Tags, Token};
 use crate::model::Digest;
 
+/// The service.
+pub(crate) const API: Api = Api {
+    name: "ec2",
+    global: false,
+    wire: Wire::Ec2Query,
+    limits: None,
+    find: |name| find(name).map(|operation| Known { name: operation.name, effect: operation.effect }),
+    run: Run::Form(|name, params, context| run(find(name)?, params, context)),
+};
+
 /// What an operation answers.
 type Answer = Result<Xml, ApiError>;
 
-/// Whether an operation changes anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// It only reads.
-    Reads,
-    /// It may change the region.
-    Writes,
-}
-
 /// An operation of the API.
-pub(crate) struct Operation {
+struct Operation {
     /// Its name.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// Whether it changes anything.
-    pub(crate) effect: Effect,
+    effect: Effect,
     /// The parameters it knows, besides those of every call.
     accepts: &'static [&'static str],
     run: fn(&mut Call<'_>) -> Answer,
@@ -75,6 +79,8 @@ static OPERATIONS: LazyLock<BTreeMap<&'static str, &'static Operation>> = LazyLo
         address::OPERATIONS,
         dhcp::OPERATIONS,
         egress_gateway::OPERATIONS,
+        instance::OPERATIONS,
+        instance_type::OPERATIONS,
         interface::OPERATIONS,
         internet_gateway::OPERATIONS,
         look_around::OPERATIONS,
@@ -96,7 +102,7 @@ static OPERATIONS: LazyLock<BTreeMap<&'static str, &'static Operation>> = LazyLo
 });
 
 /// The operation with this name, or EC2's own refusal.
-pub(crate) fn find(name: &str) -> Result<&'static Operation, ApiError> {
+fn find(name: &str) -> Result<&'static Operation, ApiError> {
     OPERATIONS
         .get(name)
         .copied()
@@ -130,20 +136,13 @@ pub(crate) struct Call<'a> {
 }
 
 /// Runs an operation.
-pub(crate) fn run(
-    operation: &'static Operation,
-    (region, mint): (&mut Region, &mut Mint),
-    params: &Params,
-    now: Timestamp,
-    quotas: &Quotas,
-) -> Answer {
+fn run(operation: &'static Operation, params: &Params, context: &mut Context<'_>) -> Answer {
     if let Some(unknown) = params.names().find(|name| !operation.accepts.contains(name) && !COMMON.contains(name)) {
         return Err(ApiError::new(
             "UnknownParameter",
             format!("The parameter {unknown} is not recognized (the sandbox knows a part of {})", operation.name),
         ));
     }
-    region.settle(now);
     if params.root().boolean("DryRun")? == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(ApiError::new("DryRunOperation", message).with_status(412));
@@ -153,6 +152,8 @@ pub(crate) fn run(
     } else {
         String::new()
     };
+    let (now, quotas) = (context.now, context.quotas);
+    let (region, mint) = context.world.region(context.region, now);
     let mut call = Call { region, mint, params: params.root(), now, quotas, operation: operation.name, digest };
     (operation.run)(&mut call)
 }

@@ -178,6 +178,9 @@ fn interface(
         allocation_id: allocation_id.map(str::to_owned),
         attachment_id: Some(call.mint.id("ela-attach")),
         requester_managed: true,
+        public_ip: None,
+        instance_id: None,
+        gone_at: None,
     }
 }
 

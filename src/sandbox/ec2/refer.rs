@@ -65,6 +65,8 @@ pub(super) const INTERFACE: Reference = reference(
     "InvalidNetworkInterfaceId.Malformed",
     "networkInterface ID",
 );
+pub(super) const INSTANCE: Reference =
+    reference("i", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "instance ID");
 pub(super) const NETWORK_ACL: Reference =
     reference("acl", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed", "networkAcl ID");
 pub(super) const DHCP_OPTIONS: Reference =

@@ -19,12 +19,15 @@ const AUTHORIZE: &[&str] = &[
 ];
 const REVOKE: &[&str] =
     &["GroupId", "IpPermissions", "IpProtocol", "FromPort", "ToPort", "CidrIp", "SecurityGroupRuleId"];
+const DESCRIBE: &[&str] = &["GroupId", "SecurityGroupRuleDescription"];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     writes("AuthorizeSecurityGroupIngress", AUTHORIZE, |call| authorize(call, false)),
     writes("AuthorizeSecurityGroupEgress", AUTHORIZE, |call| authorize(call, true)),
     writes("RevokeSecurityGroupIngress", REVOKE, |call| revoke(call, false)),
     writes("RevokeSecurityGroupEgress", REVOKE, |call| revoke(call, true)),
+    writes("UpdateSecurityGroupRuleDescriptionsIngress", DESCRIBE, |call| redescribe(call, false)),
+    writes("UpdateSecurityGroupRuleDescriptionsEgress", DESCRIBE, |call| redescribe(call, true)),
     reads("DescribeSecurityGroupRules", &["SecurityGroupRuleId", "Filter", "MaxResults", "NextToken"], describe),
 ];
 
@@ -228,6 +231,28 @@ fn revoke(call: &mut Call<'_>, egress: bool) -> Answer {
         call.region.security_group_rules.remove(&rule.head.id);
     }
     Ok(xml)
+}
+
+/// Gives rules other descriptions, by their ids alone: the form by permissions is not offered.
+fn redescribe(call: &mut Call<'_>, egress: bool) -> Answer {
+    let group_id = call.params.required("GroupId")?;
+    refer::find(&call.region.security_groups, &refer::SECURITY_GROUP, group_id, call.now)?;
+    let mut changed = Vec::new();
+    for one in call.params.list("SecurityGroupRuleDescription") {
+        let id = one.required("SecurityGroupRuleId")?;
+        let rule = refer::find(&call.region.security_group_rules, &refer::SECURITY_GROUP_RULE, id, call.now)?;
+        if rule.group_id != group_id || rule.egress != egress {
+            return Err(refer::SECURITY_GROUP_RULE.not_found(id));
+        }
+        changed.push(SecurityGroupRule { description: one.text("Description").map(str::to_owned), ..rule.clone() });
+    }
+    if changed.is_empty() {
+        return Err(ApiError::missing("SecurityGroupRuleDescriptions"));
+    }
+    for rule in changed {
+        call.region.security_group_rules.insert(rule);
+    }
+    Ok(Xml::default().returned())
 }
 
 fn describe(call: &mut Call<'_>) -> Answer {

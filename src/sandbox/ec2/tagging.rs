@@ -105,6 +105,7 @@ fn resources<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, ApiError> {
         &refer::SECURITY_GROUP,
         &refer::SECURITY_GROUP_RULE,
         &refer::INTERFACE,
+        &refer::INSTANCE,
         &refer::NETWORK_ACL,
         &refer::DHCP_OPTIONS,
         &refer::ADDRESS,
@@ -172,7 +173,9 @@ fn describe(call: &mut Call<'_>) -> Answer {
     let filters = Filters::parse(call.params, &["key", "value", "resource-id", "resource-type"])?;
     let page = Page::parse(call.params, (5, 1000))?;
     let mut found = Vec::new();
-    for (resource_type, id, tags) in call.region.all_tags(call.now) {
+    // Other services' objects have tags of their own, which EC2 does not know.
+    let all = call.region.all_tags(call.now).into_iter().filter(|(resource_type, _, _)| TYPES.contains(resource_type));
+    for (resource_type, id, tags) in all {
         for (key, value) in tags {
             let one = Tags::from([(key.clone(), value.clone())]);
             let values = |name: &str| match name {

@@ -1,6 +1,7 @@
 //! A refusal as AWS words it: a code that programs match on, a message for people, an HTTP status.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Why a call was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,18 +12,27 @@ pub(crate) struct ApiError {
     pub(crate) code: Cow<'static, str>,
     /// The sentence for people.
     pub(crate) message: String,
+    /// What JSON services say besides: `clusterName` and the like.
+    pub(crate) members: BTreeMap<&'static str, String>,
 }
 
 impl ApiError {
     /// A client error: HTTP 400, as EC2 answers nearly all of them.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { status: 400, code: code.into(), message: message.into() }
+        Self { status: 400, code: code.into(), message: message.into(), members: BTreeMap::new() }
     }
 
     /// The same error with another HTTP status.
     #[must_use]
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// The same error with a further member, in protocols that have them.
+    #[must_use]
+    pub(crate) fn with(mut self, member: &'static str, value: impl Into<String>) -> Self {
+        self.members.insert(member, value.into());
         self
     }
 

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use serde_json::Value;
+
 use super::ApiError;
 use super::error::lower_first;
 
@@ -68,6 +70,11 @@ impl Params {
         node.value = Some(value.to_owned());
     }
 
+    /// The parameters as a JSON document: numbered places become lists, all values stay text.
+    pub(crate) fn to_json(&self) -> Value {
+        self.root.to_json()
+    }
+
     /// The parameters as one canonical text, without the names in `except`: what a client token is bound to.
     pub(crate) fn canonical(&self, except: &[&str]) -> String {
         let mut out = String::new();
@@ -81,6 +88,16 @@ impl Params {
 }
 
 impl Node {
+    fn to_json(&self) -> Value {
+        if self.children.is_empty() {
+            return self.value.clone().map_or(Value::Null, Value::String);
+        }
+        if self.children.keys().all(|key| key.parse::<u32>().is_ok()) {
+            return self.items().into_iter().map(Self::to_json).collect();
+        }
+        Value::Object(self.children.iter().map(|(key, child)| (key.clone(), child.to_json())).collect())
+    }
+
     fn write_canonical(&self, name: &str, out: &mut String) {
         if let Some(value) = &self.value {
             out.extend([name, "=", value, "\n"]);
@@ -131,9 +148,12 @@ impl Node {
 
     /// The items of a list at a path (`Path.1`, `Path.2`, …), in the order of their numbers.
     pub(crate) fn list(&self, path: &str) -> Vec<&Node> {
-        let Some(node) = self.at(path) else { return Vec::new() };
+        self.at(path).map(Self::items).unwrap_or_default()
+    }
+
+    fn items(&self) -> Vec<&Node> {
         let mut items: Vec<(u32, &Node)> =
-            node.children.iter().filter_map(|(key, item)| Some((key.parse().ok()?, item))).collect();
+            self.children.iter().filter_map(|(key, item)| Some((key.parse().ok()?, item))).collect();
         items.sort_by_key(|(number, _)| *number);
         items.into_iter().map(|(_, item)| item).collect()
     }
@@ -161,6 +181,12 @@ mod tests {
             params.root().required("VpcId").unwrap_err().message,
             "The request must contain the parameter vpcId"
         );
+    }
+
+    #[test]
+    fn a_form_is_a_document_of_texts() {
+        let params = Params::parse(b"name=x&a.b=true&l.2=q&l.1=p").unwrap();
+        assert_eq!(params.to_json(), serde_json::json!({"name": "x", "a": {"b": "true"}, "l": ["p", "q"]}));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Writes the XML of answers: elements, groups and `<item>` lists, escaped.
+//! Writes the XML of answers: elements, groups, lists of `<item>` or `<member>`, escaped.
 //!
-//! Deliberately no more than EC2's and STS's answers need: no attributes, no namespaces but the root's.
+//! Deliberately no more than the answers need: no attributes, no namespaces but the root's.
 
 use std::fmt::{Display, Write as _};
 
@@ -14,12 +14,17 @@ impl Xml {
     /// `<name>value</name>`.
     pub(crate) fn text(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.out.extend(["<", name, ">"]);
+        self.value(value);
+        self.out.extend(["</", name, ">"]);
+        self
+    }
+
+    /// The text of the element that is being written.
+    pub(crate) fn value(&mut self, value: impl Display) {
         let from = self.out.len();
         // Writing to a String cannot fail.
         let _ = write!(self.out, "{value}");
         escape_from(&mut self.out, from);
-        self.out.extend(["</", name, ">"]);
-        self
     }
 
     /// The element when there is a value, nothing otherwise.
@@ -48,6 +53,20 @@ impl Xml {
         self.group(name, |xml| {
             for element in items {
                 xml.group("item", |xml| item(xml, element));
+            }
+        })
+    }
+
+    /// `<name><member>…</member><member>…</member></name>`: the lists of awsQuery.
+    pub(crate) fn members<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        self.group(name, |xml| {
+            for element in items {
+                xml.group("member", |xml| item(xml, element));
             }
         })
     }

@@ -113,8 +113,18 @@ async fn looking_around() {
     let offered =
         client.describe_instance_type_offerings().filters(filter("instance-type", "m6i.*")).send().await.unwrap();
     assert_eq!(offered.instance_type_offerings().len(), 3);
+    let xen = client.describe_instance_types().filters(filter("hypervisor", "xen")).send().await.unwrap();
+    assert!(xen.instance_types().iter().any(|known| known.instance_type().unwrap().as_str() == "m4.large"));
+    let known = aws_sdk_ec2::types::InstanceType::M6iLarge;
+    let known = client.describe_instance_types().instance_types(known).send().await.unwrap().instance_types.unwrap();
+    assert_eq!(known[0].network_info().unwrap().maximum_network_interfaces(), Some(3));
+    assert_eq!(known[0].memory_info().unwrap().size_in_mib(), Some(8192));
+    let unknown = client.describe_instance_types().instance_types("m6i.tiny".into()).send().await;
+    assert_eq!(code(unknown), "InvalidInstanceType");
     assert!(client.describe_launch_templates().send().await.unwrap().launch_templates().is_empty());
     assert!(client.describe_instances().send().await.unwrap().reservations().is_empty());
+    let unknown = client.describe_instances().instance_ids("i-0123456789abcdef0").send().await;
+    assert_eq!(code(unknown), "InvalidInstanceID.NotFound");
     let acls = client.describe_network_acls().send().await.unwrap().network_acls.unwrap();
     assert_eq!((acls[0].entries().len(), acls[0].associations().len()), (4, 2));
     let options = client.describe_dhcp_options().send().await.unwrap().dhcp_options.unwrap();

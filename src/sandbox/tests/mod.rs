@@ -1,8 +1,13 @@
 //! The sandbox as an unmodified AWS SDK client sees it.
 
 mod calls;
+mod eks;
 mod faults;
 mod gateways;
+mod iam;
+mod instances;
+mod load_balancing;
+mod logs;
 mod network;
 mod persistence;
 mod security_groups;

@@ -19,6 +19,8 @@ pub(crate) struct Mint {
     pub(crate) counter: u64,
     /// Whether states take time.
     pub(crate) realistic: bool,
+    /// Whether each takes the middle of its range.
+    pub(crate) even: bool,
     /// Whether what is made now never becomes ready (a fault).
     pub(crate) never_ready: bool,
 }
@@ -58,7 +60,8 @@ impl Mint {
             return now;
         }
         let span = high.saturating_sub(low).max(1);
-        later(now, Duration::from_millis(low + self.number(&[id, what]) % span))
+        let drawn = if self.even { span / 2 } else { self.number(&[id, what]) % span };
+        later(now, Duration::from_millis(low + drawn))
     }
 
     /// The same for becoming ready, which a fault can prevent for ever.

@@ -19,13 +19,17 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    Address, DhcpOptions, EgressOnlyGateway, InternetGateway, NatGateway, NetworkAcl, NetworkInterface, RouteTable,
-    SecurityGroup, SecurityGroupRule, Subnet, Tags, Token, Vpc,
+    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
+    LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
+    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 
 /// A row as it is written: region, table, id, object.
 pub(crate) type Written = (String, String, String, Value);
+
+/// The pseudo-region of what belongs to no region: IAM.
+pub(crate) const GLOBAL: &str = "aws-global";
 
 /// Everything that persists.
 #[derive(Debug)]
@@ -33,32 +37,76 @@ pub(crate) struct World {
     /// What makes ids and durations.
     pub(crate) mint: Mint,
     regions: BTreeMap<String, Region>,
+    /// Beside the regions, so that a call to one of them can look at both.
+    global: Region,
+}
+
+/// What a call to a regional service can see and change.
+pub(crate) struct Place<'a> {
+    /// Its region.
+    pub(crate) region: &'a mut Region,
+    /// What belongs to no region.
+    pub(crate) global: &'a mut Region,
+    /// What makes ids and durations.
+    pub(crate) mint: &'a mut Mint,
 }
 
 impl World {
     /// An account in which nothing was ever done.
     pub(crate) fn new(mint: Mint) -> Self {
-        Self { mint, regions: BTreeMap::new() }
+        Self { mint, regions: BTreeMap::new(), global: Region::named(GLOBAL) }
     }
 
     /// A region and what makes new objects in it; a region that is new to the account is furnished first.
     pub(crate) fn region(&mut self, name: &str, now: Timestamp) -> (&mut Region, &mut Mint) {
+        if name == GLOBAL {
+            return (&mut self.global, &mut self.mint);
+        }
+        let Place { region, mint, .. } = self.place(name, now);
+        (region, mint)
+    }
+
+    /// A region, what belongs to none, and what makes new objects.
+    pub(crate) fn place(&mut self, name: &str, now: Timestamp) -> Place<'_> {
         let region = self.regions.entry(name.to_owned()).or_insert_with(|| Region::named(name));
         if region.vpcs.len() == 0 && !region.furnished {
             fresh::furnish(region, &self.mint, now);
         }
         region.furnished = true;
-        (region, &mut self.mint)
+        Place { region, global: &mut self.global, mint: &mut self.mint }
     }
 
-    /// The regions in which something was done.
+    /// What belongs to no region, and what makes new objects there.
+    pub(crate) fn global(&mut self) -> (&mut Region, &mut Mint) {
+        (&mut self.global, &mut self.mint)
+    }
+
+    /// The names of the regions in which something was done, without `aws-global`.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.regions.keys().cloned().collect()
+    }
+
+    /// The regions in which something was done; `aws-global` comes last, if there is anything in it.
     pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
-        self.regions.values()
+        self.regions.values().chain(Some(&self.global).filter(|global| !global.is_empty()))
+    }
+
+    /// Takes out what must be written.
+    pub(crate) fn drain(&mut self) -> Result<Vec<Written>, serde_json::Error> {
+        let mut written = Vec::new();
+        for region in self.regions.values_mut().chain([&mut self.global]) {
+            written.extend(region.drain()?);
+        }
+        Ok(written)
     }
 
     /// Takes in a written row.
     pub(crate) fn load(&mut self, (region, table, id, row): Written) -> Result<(), LoadError> {
-        let region = self.regions.entry(region).or_insert_with_key(|name| Region::named(name));
+        let region = if region == GLOBAL {
+            &mut self.global
+        } else {
+            self.regions.entry(region).or_insert_with_key(|name| Region::named(name))
+        };
         region.furnished = true;
         region.load(&table, &id, row)
     }
@@ -123,6 +171,11 @@ macro_rules! region {
                 },)*]
             }
 
+            /// Whether there is nothing.
+            fn is_empty(&self) -> bool {
+                true $(&& self.$field.len() == 0)*
+            }
+
             /// The tags of an object that a caller can see.
             pub(crate) fn tags(&self, id: &str, now: Timestamp) -> Option<&Tags> {
                 $(if let Some(row) = self.$field.seen(id, now) {
@@ -139,10 +192,11 @@ macro_rules! region {
                 })*
             }
 
-            /// The ids of all objects but those the account had from the start.
-            pub(crate) fn ids(&self) -> Vec<String> {
+            /// All objects but those the account had from the start: table and id.
+            pub(crate) fn ids(&self) -> Vec<(&'static str, String)> {
                 let mut ids = Vec::new();
-                $(ids.extend(self.$field.iter().filter(|row| !row.head().native).map(|row| row.head().id.clone()));)*
+                $(ids.extend(self.$field.iter().filter(|row| !row.head().native)
+                    .map(|row| ($row::TABLE, row.head().id.clone())));)*
                 ids
             }
 
@@ -189,6 +243,32 @@ region! {
     network_acls: NetworkAcl,
     /// Sets of DHCP options.
     dhcp_options: DhcpOptions,
+    /// EKS clusters.
+    clusters: Cluster,
+    /// Their managed node groups.
+    nodegroups: Nodegroup,
+    /// Their add-ons.
+    addons: Addon,
+    /// Who may enter them.
+    access_entries: AccessEntry,
+    /// Which roles their pods get.
+    pod_identities: PodIdentity,
+    /// Changes to them that take time.
+    updates: Update,
+    /// Instances.
+    instances: Instance,
+    /// Load balancers.
+    load_balancers: LoadBalancer,
+    /// Listeners of load balancers.
+    listeners: Listener,
+    /// Target groups.
+    target_groups: TargetGroup,
+    /// Log groups.
+    log_groups: LogGroup,
+    /// Roles of IAM (in `aws-global` only).
+    roles: Role,
+    /// OpenID Connect providers of IAM (in `aws-global` only).
+    oidc_providers: OidcProvider,
     /// Client tokens that were used.
     tokens: Token,
 }

@@ -39,10 +39,17 @@ pub(crate) fn amazon_ipv4(region: &Region, mint: &mut Mint) -> Ipv4Addr {
         mint.counter += 1;
         let [a, b, c, ..] = mint.number(&["ipv4", &region.name, &mint.counter.to_string()]).to_le_bytes();
         let address = Ipv4Addr::new(pool[0], pool[1] | (a & 0x0f), b, c);
-        if region.addresses.linked(&address.to_string()).next().is_none() {
+        let text = address.to_string();
+        if region.addresses.linked(&text).next().is_none() && region.interfaces.linked(&text).next().is_none() {
             return address;
         }
     }
+}
+
+/// An address of a subnet's IPv6 block; of 2^64 none is taken twice.
+pub(crate) fn host_ipv6(block: Ipv6Net, seed: u64) -> Ipv6Addr {
+    let host = !u128::from(block.netmask());
+    Ipv6Addr::from_bits(u128::from(block.network()) | (u128::from(seed) & host))
 }
 
 /// A free address of a subnet; AWS keeps the first four and the last for itself.

@@ -168,6 +168,15 @@ impl Found<'_> {
         }
     }
 
+    /// The NAT gateways that the private subnets send IPv4 through.
+    pub(super) fn nat_gateways(&self, spec: &Spec) -> BTreeSet<&str> {
+        let tables = spec.private_subnets.iter().filter_map(|subnet| self.table_of(subnet));
+        tables
+            .filter_map(|table| default_route(table, |route| route.destination_cidr_block() == Some("0.0.0.0/0")))
+            .filter_map(|route| route.nat_gateway_id())
+            .collect()
+    }
+
     /// The table a subnet uses: its own, else the VPC's main one.
     fn table_of(&self, subnet: &str) -> Option<&RouteTable> {
         let own = associations(self.tables).get(subnet).and_then(|association| association.route_table_id());
@@ -253,6 +262,8 @@ mod tests {
         let tables =
             [table("rtb-1", &["subnet-a", "subnet-b"], to_nat()), table("rtb-2", &["subnet-c"], to_internet())];
         assert_eq!(problems(&spec(), &subnets, &tables), Vec::<String>::new());
+        let found = Found { vpc: &vpc(), dns_support: true, dns_hostnames: true, subnets: &subnets, tables: &tables };
+        assert_eq!(found.nat_gateways(&spec()), BTreeSet::from(["nat-1"]));
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub struct Outputs {
     pub public_subnet_ids: Vec<String>,
     /// The names of the private subnets' zones, sorted.
     pub availability_zones: Vec<String>,
+    /// The addresses that the private subnets send from over IPv4, as ranges of one, sorted: those of the NAT gateways
+    /// that their routes lead to. Empty where the way out is another (a transit gateway).
+    pub nat_cidrs: Vec<String>,
 }
 
 impl KindRules for ExistingNetwork {
@@ -81,6 +84,7 @@ impl KindRules for ExistingNetwork {
                 of("private_subnet_ids", &["private_subnets"]),
                 of("public_subnet_ids", &["public_subnets"]),
                 of("availability_zones", &["private_subnets"]),
+                of("nat_cidrs", &["private_subnets"]),
             ]
         }
     }
@@ -206,12 +210,14 @@ async fn look(client: &Ec2, spec: Spec) -> Result<Option<Live<Spec, Outputs>>, P
         .collect();
     availability_zones.sort_unstable();
     availability_zones.dedup();
+    let nat_cidrs = describe::nat_cidrs(client, &spec.vpc_id, &found.nat_gateways(&spec)).await?;
     let outputs = Outputs {
         vpc_id: spec.vpc_id.clone(),
         ipv6_cidr: found.ipv6_block().map(str::to_owned),
         private_subnet_ids: spec.private_subnets.clone(),
         public_subnet_ids: spec.public_subnets.clone(),
         availability_zones,
+        nat_cidrs,
     };
     Ok(Some(Live { spec, outputs, status }))
 }

@@ -1,7 +1,4 @@
-//! The objects of the network layer, as the world stores them.
-//!
-//! What depends on time (`pending`, `available`, `deleting`) is not stored but follows from instants that are, so that
-//! nothing has to run for time to pass.
+//! The objects of the network layer of EC2.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,54 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use super::table::Row;
-
-/// Tags by key.
-pub(crate) type Tags = BTreeMap<String, String>;
-
-/// What all objects have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Head {
-    /// The id.
-    pub(crate) id: String,
-    /// When the call that made it took effect.
-    pub(crate) created_at: Timestamp,
-    /// Until then other calls answer that it does not exist (read-after-write lag).
-    pub(crate) visible_at: Timestamp,
-    /// The tags.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) tags: Tags,
-    /// Whether the account had it from the start.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) native: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-macro_rules! row {
-    ($type:ident, $table:literal, |$row:ident| $links:expr $(, due $due:expr)?) => {
-        impl Row for $type {
-            const TABLE: &'static str = $table;
-            fn head(&self) -> &Head {
-                &self.head
-            }
-            fn head_mut(&mut self) -> &mut Head {
-                &mut self.head
-            }
-            fn links(&self) -> Vec<String> {
-                let $row = self;
-                $links
-            }
-            $(fn due(&self) -> Option<Timestamp> {
-                let $row = self;
-                $due
-            })?
-        }
-    };
-}
+use super::{Head, Row, row};
 
 /// A virtual private cloud.
 #[expect(clippy::struct_excessive_bools, reason = "they are the API's own attributes")]
@@ -358,14 +308,26 @@ pub(crate) struct NetworkInterface {
     pub(crate) allocation_id: Option<String>,
     pub(crate) attachment_id: Option<String>,
     pub(crate) requester_managed: bool,
+    /// A public address of Amazon's own that is mapped to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    /// The instance that it is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) instance_id: Option<String>,
+    /// When its owner takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_at: Option<Timestamp>,
 }
 
 row!(NetworkInterface, "network-interface", |interface| [&interface.vpc_id, &interface.subnet_id]
     .into_iter()
     .chain(&interface.groups)
     .chain(&interface.allocation_id)
+    .chain(&interface.instance_id)
     .cloned()
-    .collect());
+    .chain(interface.public_ip.map(|address| address.to_string()))
+    .collect(),
+    due interface.gone_at);
 
 /// A network access control list; its entries are the default ones (everything is allowed).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -385,16 +347,3 @@ pub(crate) struct DhcpOptions {
 }
 
 row!(DhcpOptions, "dhcp-options", |_options| Vec::new());
-
-/// A client token that was used.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Token {
-    /// The id is operation and token.
-    pub(crate) head: Head,
-    /// The digest of the other parameters.
-    pub(crate) digest: String,
-    /// What the call made.
-    pub(crate) resource_id: String,
-}
-
-row!(Token, "client-token", |token| vec![token.resource_id.clone()], due token.head.created_at.checked_add(24.hours()).ok());

@@ -1,0 +1,18 @@
+//! What time alone does to the whole world, before anything else happens at an instant.
+//!
+//! Entry point: [`settle`], called before every operation and before counting, so that no background work is needed.
+
+use jiff::Timestamp;
+
+use super::eks;
+use super::world::World;
+
+/// Brings everything up to `now`.
+pub(crate) fn settle(world: &mut World, now: Timestamp) {
+    for name in world.names() {
+        let mut place = world.place(&name, now);
+        place.region.settle(now);
+        eks::settle(&mut place, now);
+    }
+    world.global().0.settle(now);
+}
