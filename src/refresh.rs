@@ -73,35 +73,98 @@ pub async fn refresh(
     sink: &mut dyn Sink,
 ) -> Refreshed {
     let mut refreshed = Refreshed::default();
-    let mut looks = looks(registry, state, declarations, &mut refreshed.observed);
+    let looks = looks(registry, state, declarations, &mut refreshed.observed);
     let resources = looks.iter().map(Look::len).sum();
     let started = clock.now();
     sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
-    let mut delays = SECOND_LOOKS.into_iter().enumerate();
-    loop {
-        let again = looks.clone();
-        let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
-        while let Some((requests, found)) = answers.next().await {
-            refreshed.requests += requests;
-            refreshed.observed.extend(found);
-        }
-        drop(answers);
-        let Some((n, delay)) = delays.next() else { break };
-        let is_missing = |address: &Address| {
-            let record = state.records.get(address).filter(|_| !is_promised(state, address));
-            matches!(refreshed.observed.get(address), Some(Observation::Absent))
-                && record.is_some_and(|record| n < LOOKS_FOR_THE_READY || record.status != RecordStatus::Ready)
-        };
-        looks = again.into_iter().filter_map(|look| look.only(&is_missing)).collect();
-        if looks.is_empty() {
-            break;
-        }
-        clock.sleep(delay).await;
-    }
+    // A cluster says how it is reached, so what is inside is read once the clusters are.
+    let (inside, outside): (Vec<_>, Vec<_>) = looks.into_iter().partition(|look| look.cluster().is_some());
+    refreshed.read(outside, cloud, clock, state).await;
+    offer_clusters(registry, cloud, state, declarations, &refreshed.observed);
+    let inside = refreshed.reachable(inside, cloud, state);
+    refreshed.read(inside, cloud, clock, state).await;
     let at = clock.now();
     let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
     sink.emit(&Stamped { at, event: Event::RefreshFinished { resources, requests: refreshed.requests, seconds } });
     refreshed
+}
+
+impl Refreshed {
+    /// Makes these looks. Where describes lag behind changes, those that found nothing of what state knows are made again.
+    async fn read(&mut self, looks: Vec<Look<'_>>, cloud: &Cloud, clock: &dyn Clock, state: &State) {
+        let mut looks = looks;
+        let mut delays = SECOND_LOOKS.into_iter().enumerate();
+        loop {
+            let again = looks.clone();
+            let mut answers = stream::iter(looks).map(|look| look.run(cloud, clock)).buffer_unordered(WIDTH);
+            while let Some((requests, found)) = answers.next().await {
+                self.requests += requests;
+                self.observed.extend(found);
+            }
+            drop(answers);
+            let Some((n, delay)) = delays.next() else { break };
+            let is_missing = |address: &Address| {
+                let record = state.records.get(address).filter(|_| !is_promised(state, address));
+                matches!(self.observed.get(address), Some(Observation::Absent))
+                    && record.is_some_and(|record| n < LOOKS_FOR_THE_READY || record.status != RecordStatus::Ready)
+            };
+            // A Kubernetes API answers what is there: nothing lags behind.
+            let lags = again.into_iter().filter(|look| look.cluster().is_none());
+            looks = lags.filter_map(|look| look.only(&is_missing)).collect();
+            if looks.is_empty() {
+                break;
+            }
+            clock.sleep(delay).await;
+        }
+    }
+
+    /// The looks into clusters that can be made. What is in a cluster that is gone is gone; what is in one that cannot be
+    /// read cannot be read; and what is in one that is yet to be made is not read, and so planned to be made.
+    fn reachable<'a>(&mut self, looks: Vec<Look<'a>>, cloud: &Cloud, state: &State) -> Vec<Look<'a>> {
+        let mut reachable = Vec::new();
+        for look in looks {
+            let Some(cluster) = look.cluster() else { continue };
+            let said = match self.observed.get(cluster) {
+                Some(Observation::Absent) => Some(Observation::Absent),
+                Some(Observation::Unreadable(why)) => {
+                    Some(Observation::Unreadable(format!("{cluster}, which it is in, cannot be read: {why}")))
+                }
+                Some(Observation::Present { .. }) | None => None,
+            };
+            match said {
+                None if cloud.cluster(cluster).is_some() => reachable.push(look),
+                said => {
+                    let known = |address: &&Address| state.records.contains_key(*address);
+                    let said = said.unwrap_or_else(|| {
+                        Observation::Unreadable(format!("nothing says how {cluster}, which it is in, is reached"))
+                    });
+                    for address in look.addresses().into_iter().filter(known) {
+                        self.observed.insert(address.clone(), said.clone());
+                    }
+                }
+            }
+        }
+        reachable
+    }
+}
+
+/// Tells the cloud of the clusters that were seen.
+fn offer_clusters(
+    registry: &Registry,
+    cloud: &Cloud,
+    state: &State,
+    declarations: &[Declaration],
+    observed: &Observed,
+) {
+    let declared = declarations.iter().map(|declaration| (&declaration.address, &declaration.target));
+    let recorded = state.records.iter().map(|(address, record)| (address, &record.target));
+    for (address, target) in recorded.chain(declared) {
+        let Some(Observation::Present { live, .. }) = observed.get(address) else { continue };
+        let Some(kind) = registry.kind(address.kind()) else { continue };
+        if let Some(access) = kind.cluster_access(target, &live.spec.value(), &live.outputs.value()) {
+            cloud.offer_cluster(address.clone(), access);
+        }
+    }
 }
 
 fn is_promised(state: &State, address: &Address) -> bool {
@@ -185,6 +248,22 @@ fn borrowed<'a>(registry: &Registry, declarations: &'a [Declaration]) -> BTreeMa
 }
 
 impl<'a> Look<'a> {
+    /// The cluster that it looks into.
+    fn cluster(&self) -> Option<&Address> {
+        let (Self::Read { target, .. } | Self::Find { target, .. }) = self;
+        match target {
+            Target::Cluster { cluster } => Some(cluster),
+            Target::Aws { .. } | Target::Local => None,
+        }
+    }
+
+    fn addresses(&self) -> Vec<&Address> {
+        match self {
+            Self::Read { who, .. } => who.iter().map(|(address, _)| address).collect(),
+            Self::Find { address, .. } => vec![address],
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Read { who, .. } => who.len(),

@@ -25,4 +25,3 @@ mod texts;
 mod token;
 
 pub use client::Kube;
-pub use token::{EksToken, eks_token};
