@@ -41,15 +41,28 @@ struct Connection {
     endpoint: String,
     /// For EKS; other clusters' clients bring their identity along.
     tokens: Option<Tokens>,
-    is_new: bool,
-    forces_conflicts: bool,
+    manners: Manners,
     /// The kinds of each group and version that were looked up.
     served: RefCell<BTreeMap<String, Rc<[Served]>>>,
+    versions: RefCell<BTreeMap<String, Vec<String>>>,
+}
+
+/// What holds for a cluster in this run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manners {
+    /// It may not know its callers yet: see [`Cloud::offer_new_cluster`].
+    is_new: bool,
+    /// See [`Cloud::forcing_conflicts`].
+    forces_conflicts: bool,
 }
 
 impl Kube {
     /// A client for a cluster. It makes no connection, but runs a kubeconfig's program that makes credentials.
     pub fn open(access: &ClusterAccess, aws: &aws_config::SdkConfig) -> Result<Self, ProviderError> {
+        Self::open_with(access, aws, Manners::default())
+    }
+
+    fn open_with(access: &ClusterAccess, aws: &aws_config::SdkConfig, manners: Manners) -> Result<Self, ProviderError> {
         let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, CONNECT, message);
         let (kubeconfig, context, tokens) = match &access.auth {
             ClusterAuth::Eks { cluster, region } => {
@@ -79,13 +92,18 @@ impl Kube {
                 ProviderError::new(ErrorClass::Denied, CONNECT, message)
             })?
             .build();
-        let (is_new, forces_conflicts, served) = (false, false, RefCell::default());
-        Ok(Self(Rc::new(Connection { client, endpoint, tokens, is_new, forces_conflicts, served })))
+        let (served, versions) = (RefCell::default(), RefCell::default());
+        Ok(Self(Rc::new(Connection { client, endpoint, tokens, manners, served, versions })))
     }
 
     /// Whether fields that others manage are taken over: see [`Cloud::forcing_conflicts`].
     pub(super) fn forces_conflicts(&self) -> bool {
-        self.0.forces_conflicts
+        self.0.manners.forces_conflicts
+    }
+
+    /// What was learned of the versions of the groups that the cluster serves, the preferred one first.
+    pub(super) fn versions(&self) -> &RefCell<BTreeMap<String, Vec<String>>> {
+        &self.0.versions
     }
 
     /// What was learned of the kinds that the cluster serves.
@@ -115,7 +133,7 @@ impl Kube {
             tokens.forget();
         }
         let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        let refusal = Refusal { status, retry_after, audit_id, body: &body, is_new_cluster: self.0.is_new };
+        let refusal = Refusal { status, retry_after, audit_id, body: &body, is_new_cluster: self.0.manners.is_new };
         Err(classify(&call, &refusal))
     }
 
@@ -150,12 +168,8 @@ impl Client for Kube {
         let access = cloud.cluster(cluster).ok_or_else(|| {
             ProviderError::new(ErrorClass::NotYet, CONNECT, format!("{cluster} is not there yet: apply it first"))
         })?;
-        let opened = Self::open(&access, cloud.aws())?;
-        let Ok(connection) = Rc::try_unwrap(opened.0) else {
-            return Err(ProviderError::bug(CONNECT, "a new client is shared already"));
-        };
-        let (is_new, forces_conflicts) = (cloud.is_new_cluster(cluster), cloud.forces_conflicts());
-        Ok(Self(Rc::new(Connection { is_new, forces_conflicts, ..connection })))
+        let manners = Manners { is_new: cloud.is_new_cluster(cluster), forces_conflicts: cloud.forces_conflicts() };
+        Self::open_with(&access, cloud.aws(), manners)
     }
 }
 

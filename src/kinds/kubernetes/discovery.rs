@@ -63,7 +63,27 @@ pub(super) async fn served(kube: &Kube, of: &GroupVersion, kind: &str) -> Result
 
 /// How an object's kind is served in the version that the cluster prefers, or in any; `None` if it is not.
 pub(super) async fn served_somehow(kube: &Kube, object: &ObjectRef) -> Result<Option<(String, Served)>, ProviderError> {
-    let versions = if object.group.is_empty() { vec!["v1".to_owned()] } else { versions(kube, &object.group).await? };
+    if object.group.is_empty() {
+        let core = GroupVersion { group: String::new(), version: "v1".to_owned() };
+        return Ok(served(kube, &core, &object.kind).await?.map(|served| (core.version, served)));
+    }
+    let known = kube.versions().borrow().get(&object.group).cloned();
+    if let Some(known) = known
+        && let Some(found) = served_in(kube, object, known).await?
+    {
+        return Ok(Some(found));
+    }
+    let versions = versions(kube, &object.group).await?;
+    kube.versions().borrow_mut().insert(object.group.clone(), versions.clone());
+    served_in(kube, object, versions).await
+}
+
+/// How a kind is served in the first of these versions that has it.
+async fn served_in(
+    kube: &Kube,
+    object: &ObjectRef,
+    versions: Vec<String>,
+) -> Result<Option<(String, Served)>, ProviderError> {
     for version in versions {
         let of = GroupVersion { group: object.group.clone(), version };
         if let Some(served) = served(kube, &of, &object.kind).await? {

@@ -17,6 +17,9 @@ const OPERATION: &str = "kubernetes:Token";
 /// A token is replaced this long before it expires, so that none expires on its way.
 const SPARE: Duration = Duration::from_mins(2);
 
+/// What the time is for those who have no clock: no token is fresh then.
+const UNKNOWN: Timestamp = Timestamp::MAX;
+
 async fn make(
     aws: &aws_config::SdkConfig,
     region: &str,
@@ -28,6 +31,9 @@ async fn make(
     };
     let provider = aws.credentials_provider().ok_or_else(|| denied(&"none are configured"))?;
     let credentials = provider.provide_credentials().await.map_err(|error| denied(&error))?;
+    if now == UNKNOWN {
+        return Err(ProviderError::bug(OPERATION, "the AWS configuration has no clock"));
+    }
     presign(&credentials, region, cluster, now)
 }
 
@@ -55,7 +61,7 @@ impl Tokens {
         };
         let now = move || {
             let now = clock.as_ref().and_then(|clock| Timestamp::try_from(clock.now()).ok());
-            now.unwrap_or(Timestamp::MAX) // without a clock nothing is fresh
+            now.unwrap_or(UNKNOWN)
         };
         Self::new(Box::new(maker), Box::new(now))
     }
