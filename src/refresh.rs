@@ -78,9 +78,11 @@ pub async fn refresh(
     let resources = looks.iter().map(Look::len).sum();
     let started = clock.now();
     sink.emit(&Stamped { at: started, event: Event::RefreshStarted { resources } });
+    // A cluster says how it is reached, so what is inside is read once the clusters are.
     let (inside, outside): (Vec<_>, Vec<_>) = looks.into_iter().partition(|look| look.cluster().is_some());
     see(outside, cloud, clock, state, &mut refreshed).await;
-    let inside = inside.into_iter().filter_map(|look| look.in_sight(&mut refreshed.observed)).collect();
+    offer_clusters(registry, cloud, state, declarations, &refreshed.observed);
+    let inside = inside.into_iter().filter_map(|look| look.in_sight(cloud, state, &mut refreshed.observed)).collect();
     see(inside, cloud, clock, state, &mut refreshed).await;
     let at = clock.now();
     let seconds = Duration::try_from(at.duration_since(started)).unwrap_or_default().as_secs_f64();
@@ -105,9 +107,30 @@ async fn see(mut looks: Vec<Look<'_>>, cloud: &Cloud, clock: &dyn Clock, state: 
             matches!(refreshed.observed.get(address), Some(Observation::Absent))
                 && record.is_some_and(|record| n < LOOKS_FOR_THE_READY || record.status != RecordStatus::Ready)
         };
-        looks = again.into_iter().filter_map(|look| look.only(&is_missing)).collect();
+        // A Kubernetes API answers what is there: nothing lags behind.
+        let lags = again.into_iter().filter(|look| look.cluster().is_none());
+        looks = lags.filter_map(|look| look.only(&is_missing)).collect();
         if !looks.is_empty() {
             clock.sleep(delay).await;
+        }
+    }
+}
+
+/// Tells the cloud of the clusters that were seen.
+fn offer_clusters(
+    registry: &Registry,
+    cloud: &Cloud,
+    state: &State,
+    declarations: &[Declaration],
+    observed: &Observed,
+) {
+    let declared = declarations.iter().map(|declaration| (&declaration.address, &declaration.target));
+    let recorded = state.records.iter().map(|(address, record)| (address, &record.target));
+    for (address, target) in recorded.chain(declared) {
+        let Some(Observation::Present { live, .. }) = observed.get(address) else { continue };
+        let Some(kind) = registry.kind(address.kind()) else { continue };
+        if let Some(access) = kind.cluster_access(target, &live.spec.value(), &live.outputs.value()) {
+            cloud.offer_cluster(address.clone(), access);
         }
     }
 }
@@ -197,6 +220,22 @@ fn borrowed<'a>(registry: &Registry, declarations: &'a [Declaration]) -> BTreeMa
 }
 
 impl<'a> Look<'a> {
+    /// The cluster that it looks into.
+    fn cluster(&self) -> Option<&Address> {
+        let (Self::Read { target, .. } | Self::Find { target, .. }) = self;
+        match target {
+            Target::Cluster { cluster } => Some(cluster),
+            Target::Aws { .. } | Target::Local => None,
+        }
+    }
+
+    fn addresses(&self) -> Vec<&Address> {
+        match self {
+            Self::Read { who, .. } => who.iter().map(|(address, _)| address).collect(),
+            Self::Find { address, .. } => vec![address],
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Read { who, .. } => who.len(),
@@ -221,18 +260,24 @@ impl<'a> Look<'a> {
     }
 
     /// Itself, unless what is known of its cluster says already what it would see.
-    fn in_sight(self, observed: &mut Observed) -> Option<Self> {
+    fn in_sight(self, cloud: &Cloud, state: &State, observed: &mut Observed) -> Option<Self> {
         let cluster = self.cluster()?;
         let answer = match observed.get(cluster) {
-            Some(Observation::Present { .. }) => return Some(self),
+            Some(Observation::Present { .. }) if cloud.cluster(cluster).is_some() => return Some(self),
+            // It is being made, or lost what it is reached by: what state knows of is not taken for gone.
+            Some(Observation::Present { .. }) => {
+                Observation::Unreadable(format!("nothing says how {cluster}, which it is in, is reached"))
+            }
             Some(Observation::Unreadable(why)) => {
-                Observation::Unreadable(format!("{cluster} could not be read: {why}"))
+                Observation::Unreadable(format!("{cluster}, which it is in, could not be read: {why}"))
             }
             // Gone, or never made: nothing can be in it.
             Some(Observation::Absent) | None => Observation::Absent,
         };
-        let seen: Vec<_> = self.addresses().into_iter().map(|address| (address.clone(), answer.clone())).collect();
-        observed.extend(seen);
+        let is_doubtful = matches!(answer, Observation::Unreadable(_));
+        let is_told = |address: &&Address| !is_doubtful || state.records.contains_key(*address);
+        let told: Vec<_> = self.addresses().into_iter().filter(is_told).cloned().collect();
+        observed.extend(told.into_iter().map(|address| (address, answer.clone())));
         None
     }
 

@@ -207,6 +207,7 @@ impl<'a> Engine<'a> {
             steps: self.plan.steps.len(),
             expected_seconds: self.plan.estimate.seconds,
         });
+        self.offer_recorded_clusters();
         if !self.plan.bookkeeping.is_empty() {
             self.ledger.append(self.plan.bookkeeping.clone())?;
         }
@@ -369,9 +370,35 @@ impl<'a> Engine<'a> {
         let seconds = task.seconds(self.clock.now());
         self.took[step] = seconds;
         let (kind, id) = (task.step, task.id.as_ref().map(ToString::to_string).unwrap_or_default());
+        self.offer_cluster(&address, kind, outputs);
         self.emit(Event::StepFinished { address, kind, id, seconds });
         self.count(step);
         self.queue.finish(step);
+    }
+
+    /// The clusters that earlier runs left, for plans that were made before this process.
+    fn offer_recorded_clusters(&self) {
+        for (address, record) in &self.ledger.state().records {
+            let Some(kind) = self.registry.kind(address.kind()) else { continue };
+            let (spec, outputs) = (|| record.spec.value(), || record.outputs.value());
+            if self.cloud.cluster(address).is_none()
+                && let Some(access) = kind.cluster_access(&record.target, &spec(), &outputs())
+            {
+                self.cloud.offer_cluster(address.clone(), access);
+            }
+        }
+    }
+
+    /// A cluster that a step made or took in can be reached from now on.
+    fn offer_cluster(&self, address: &Address, step: StepKind, outputs: Option<&Document>) {
+        let Some(kind) = self.registry.kind(address.kind()) else { return };
+        let (Some(record), Some(outputs)) = (self.ledger.state().records.get(address), outputs) else { return };
+        let Some(access) = kind.cluster_access(&record.target, &record.spec.value(), &outputs.value()) else { return };
+        match step {
+            StepKind::Create => self.cloud.offer_new_cluster(address.clone(), access),
+            StepKind::Update | StepKind::Wait | StepKind::Adopt => self.cloud.offer_cluster(address.clone(), access),
+            StepKind::Delete | StepKind::Forget => {}
+        }
     }
 
     /// Counts a finished step: a replacement once, with the last of its two.

@@ -99,6 +99,11 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
     holds_for(&iam::role::Role, &mut seen);
     holds_for(&kubernetes::existing_cluster::ExistingCluster, &mut seen);
+    holds_for(&kubernetes::load_balancer::LoadBalancer, &mut seen);
+    holds_for(&kubernetes::manifest::Manifest, &mut seen);
+    holds_for(&kubernetes::namespace::Namespace, &mut seen);
+    holds_for(&kubernetes::secret::Secret, &mut seen);
+    holds_for(&kubernetes::service_account_token::ServiceAccountToken, &mut seen);
     holds_for(&pki::existing_intermediate::ExistingIntermediate, &mut seen);
     holds_for(&pki::existing_root::ExistingRoot, &mut seen);
     holds_for(&pki::intermediate::Intermediate, &mut seen);

@@ -38,6 +38,9 @@ pub fn limit(api: Api, verb: Verb) -> Option<Limit> {
         // them down.
         (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Read | Verb::Find) => (50.0, 10.0),
         (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Create | Verb::Update | Verb::Delete) => (20.0, 5.0),
+        // An API server shares itself out by priority and fairness and says 429 when it is enough; what a busy client
+        // (kubectl, helm) allows itself is 50 a second with bursts of 300.
+        (Api::Kubernetes, _) => (300.0, 50.0),
     };
     Some(Limit { capacity, rate })
 }

@@ -14,7 +14,7 @@ pub mod registry;
 pub mod rules;
 pub mod wait;
 
-pub use client::{Client, Cloud};
+pub use client::{Client, Cloud, ClusterAccess, ClusterAuth};
 pub use erased::{DynKind, LiveDocument, READ_WIDTH, read_width};
 pub use error::{ErrorClass, ProviderError};
 pub use keeper::{ClearText, Keeper};

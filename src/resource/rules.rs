@@ -5,8 +5,9 @@ use jiff::Timestamp;
 
 use crate::model::diff::{FieldChange, FieldRule};
 use crate::model::secret::Sealed;
-use crate::model::{AttrPath, Document, Value};
+use crate::model::{AttrPath, Document, Target, Value};
 
+use super::client::ClusterAccess;
 use super::kind::RemoteId;
 use super::wait::WaitPolicy;
 
@@ -104,6 +105,12 @@ pub trait KindRules: Send + Sync {
     /// older version. A plan for a later instant than it is to be renewed at replaces it.
     fn validity(&self, outputs: &Document) -> Option<Validity> {
         let _ = outputs;
+        None
+    }
+
+    /// For a kind that is a Kubernetes cluster: how it is reached, by its spec and the outputs of an object that is ready.
+    fn cluster_access(&self, target: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        let _ = (target, spec, outputs);
         None
     }
 
@@ -206,6 +213,8 @@ pub enum Api {
     Eks,
     /// Elastic Load Balancing, per region.
     ElasticLoadBalancing,
+    /// The Kubernetes API of one cluster.
+    Kubernetes,
     /// No remote API: nothing to limit.
     Local,
 }

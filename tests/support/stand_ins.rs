@@ -447,7 +447,7 @@ fn free_port() -> io::Result<u16> {
 
 /// A command that ends with this process, however that ends, and that sees none of its environment: a proxy or a
 /// profile of the machine's user would lead a test astray.
-fn isolated(program: &Path) -> Command {
+pub(crate) fn isolated(program: &Path) -> Command {
     let mut command = if can_tie_to_parent() {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
@@ -482,7 +482,7 @@ pub(crate) fn can_tie_to_parent() -> bool {
 ///
 /// The kernel's signal at the parent's death comes when the *thread* that started the child ends, and a test's thread
 /// ends with its test, while a server may be shared by several.
-fn spawn(command: Command) -> io::Result<Child> {
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
     type Job = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -501,7 +501,7 @@ fn spawn(command: Command) -> io::Result<Child> {
 }
 
 /// Runs a program to its end, or kills it when it takes too long.
-fn finish(mut command: Command) -> Result<Finished, Trouble> {
+pub(crate) fn finish(mut command: Command) -> Result<Finished, Trouble> {
     let failed = |error: io::Error| Trouble::Failed(format!("cannot run a client: {error}"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command).map_err(failed)?;
@@ -539,7 +539,7 @@ fn read_aside(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<
 }
 
 /// The build's own folder for what tests write.
-fn scratch_folder() -> PathBuf {
+pub(crate) fn scratch_folder() -> PathBuf {
     option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
 use super::describe::{self, Facts, IpFamily};
-use super::many;
+use super::{access, many};
 use crate::model::diff::FieldRule;
-use crate::model::{Address, Input, Reference, Value};
+use crate::model::{Address, Input, Reference, Target, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, KindRules, Live, OutputClass, OutputRule, Ownership, Possession, ProviderError,
-    RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, ClusterAccess, Created, Deletion, Expected, KindRules, Live, OutputClass, OutputRule, Ownership, Possession,
+    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 /// The kind `eks.existing_cluster`.
@@ -91,6 +91,10 @@ impl KindRules for ExistingCluster {
 
     fn reads_each(&self) -> u32 {
         1
+    }
+
+    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        access(target, outputs)
     }
 
     fn wait(&self) -> WaitPolicy {

@@ -22,8 +22,8 @@ pub use client::Eks;
 
 use futures_util::future::try_join_all;
 
-use crate::model::Input;
-use crate::resource::{ProviderError, RemoteId};
+use crate::model::{Input, Target, Value};
+use crate::resource::{ClusterAccess, ClusterAuth, ProviderError, RemoteId};
 
 /// Reads each object by a request of its own, all at once: the engine decides how many those are.
 async fn many<T>(
@@ -31,6 +31,17 @@ async fn many<T>(
     look: impl AsyncFn(&RemoteId) -> Result<Option<T>, ProviderError>,
 ) -> Result<Vec<Option<T>>, ProviderError> {
     try_join_all(ids.iter().map(|id| look(id))).await
+}
+
+/// How a cluster is reached by what it yields, once its API server is there.
+fn access(target: &Target, outputs: &Value) -> Option<ClusterAccess> {
+    let Target::Aws { region } = target else { return None };
+    let text = |key: &str| outputs.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    Some(ClusterAccess {
+        endpoint: text("endpoint")?,
+        certificate_authority: text("certificate_authority")?,
+        auth: ClusterAuth::Eks { cluster: text("name")?, region: region.to_string() },
+    })
 }
 
 /// The id of something inside a cluster: `cluster/name`.

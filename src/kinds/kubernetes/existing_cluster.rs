@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::diff::FieldRule;
 use crate::model::{AttrPath, Target, Value};
 use crate::resource::{
-    Api, Client, Cloud, Created, Deletion, ErrorClass, Expected, KindRules, Live, OutputClass, OutputRule, Ownership,
-    Possession, ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Client, Cloud, ClusterAccess, ClusterAuth, Created, Deletion, ErrorClass, Expected, KindRules, Live,
+    OutputClass, OutputRule, Ownership, Possession, ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 /// What is asked.
@@ -95,6 +95,15 @@ impl KindRules for ExistingCluster {
 
     fn possession(&self) -> Possession {
         Possession::Observed
+    }
+
+    fn cluster_access(&self, _: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        let text = |document: &Value, key: &str| Some(document.get(key)?.as_str()?.to_owned());
+        Some(ClusterAccess {
+            endpoint: text(outputs, "endpoint")?,
+            certificate_authority: text(outputs, "certificate_authority")?,
+            auth: ClusterAuth::Kubeconfig { file: text(spec, "kubeconfig")?, context: text(spec, "context") },
+        })
     }
 
     fn known_id(&self, spec: &Value) -> Option<RemoteId> {

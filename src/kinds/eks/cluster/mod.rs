@@ -18,13 +18,13 @@ pub use super::describe::IpFamily;
 use super::error::{Reclass, is_taken};
 use super::tags::{self, Tags};
 use super::version;
-use super::{describe, is_name, known, many};
+use super::{access, describe, is_name, known, many};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
-use crate::model::{Address, AttrPath, Input, Reference, Value};
+use crate::model::{Address, AttrPath, Input, Reference, Target, Value};
 use crate::resource::{
-    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
+    Api, ClusterAccess, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership,
+    ProviderError, RemoteId, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
 };
 
 /// The kind `eks.cluster`.
@@ -154,6 +154,10 @@ impl KindRules for ControlPlane {
     // The first look is for those that fail early: no create was ever seen to end before 8 min. After that a look every
     // three seconds costs at most half a percent of a create, and a request a second for three clusters. The ceiling is
     // that of terraform's provider for updates; creates get 30 min there, and fail by themselves.
+    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        access(target, outputs)
+    }
+
     fn wait(&self) -> WaitPolicy {
         WaitPolicy::new(300_000, 3_000, 3_600)
     }
