@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::model::{Address, Clock, Target};
 
 use super::error::ProviderError;
+use super::helm::Helm;
 use super::keeper::Keeper;
+use super::route::ClusterRoute;
 
 /// A provider's client, made for one target. Cloning one is cheap.
 pub trait Client: Clone + 'static {
@@ -60,6 +62,8 @@ pub struct Cloud {
     aws: aws_config::SdkConfig,
     keeper: Option<Rc<dyn Keeper>>,
     clock: Option<Arc<dyn Clock>>,
+    route: Option<Rc<dyn ClusterRoute>>,
+    helm: Option<Rc<dyn Helm>>,
     clients: RefCell<BTreeMap<(TypeId, Target), Box<dyn Any>>>,
     clusters: RefCell<BTreeMap<Address, OfferedCluster>>,
     forces_conflicts: bool,
@@ -73,6 +77,8 @@ impl Cloud {
             aws,
             keeper: None,
             clock: None,
+            route: None,
+            helm: None,
             clients: RefCell::default(),
             clusters: RefCell::default(),
             forces_conflicts: false,
@@ -89,6 +95,29 @@ impl Cloud {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock: Some(clock), ..self }
+    }
+
+    /// The same with another way to clusters than the network.
+    #[must_use]
+    pub fn with_route(self, route: Rc<dyn ClusterRoute>) -> Self {
+        Self { route: Some(route), ..self }
+    }
+
+    /// The same with somebody who runs Helm.
+    #[must_use]
+    pub fn with_helm(self, helm: Rc<dyn Helm>) -> Self {
+        Self { helm: Some(helm), ..self }
+    }
+
+    /// The way to a cluster that is not the network, if there is one.
+    #[must_use]
+    pub fn route(&self, endpoint: &str) -> Option<&Rc<dyn ClusterRoute>> {
+        self.route.as_ref().filter(|route| route.leads_to(endpoint))
+    }
+
+    /// Who runs Helm.
+    pub fn helm(&self) -> Result<&Rc<dyn Helm>, ProviderError> {
+        self.helm.as_ref().ok_or_else(|| ProviderError::bug("helm", "this command was given nobody who runs Helm"))
     }
 
     /// Who seals secrets and opens them.

@@ -17,11 +17,11 @@ use kube::{Config, client::ClientBuilder};
 use serde_json::{Value as Json, json};
 
 use crate::model::Target;
-use crate::resource::{Client, Cloud, ClusterAccess, ClusterAuth, ErrorClass, ProviderError};
+use crate::resource::{Client, Cloud, ClusterAccess, ClusterAuth, ClusterRoute, ErrorClass, ProviderError};
 
 use super::call::Call;
 use super::discovery::Served;
-use super::error::{Refusal, classify, unanswered, unusable};
+use super::error::{Refusal, classify, cut, unanswered, unusable};
 use super::token::Tokens;
 
 const CONNECT: &str = "kubernetes:Connect";
@@ -37,7 +37,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(65);
 pub struct Kube(Rc<Connection>);
 
 struct Connection {
-    client: kube::Client,
+    wire: Wire,
     endpoint: String,
     /// For EKS; other clusters' clients bring their identity along.
     tokens: Option<Tokens>,
@@ -45,6 +45,12 @@ struct Connection {
     /// The kinds of each group and version that were looked up.
     served: RefCell<BTreeMap<String, Rc<[Served]>>>,
     versions: RefCell<BTreeMap<String, Vec<String>>>,
+}
+
+/// What leads to the API server.
+enum Wire {
+    Network(kube::Client),
+    Route(Rc<dyn ClusterRoute>),
 }
 
 /// What holds for a cluster in this run.
@@ -59,10 +65,15 @@ struct Manners {
 impl Kube {
     /// A client for a cluster. It makes no connection, but runs a kubeconfig's program that makes credentials.
     pub fn open(access: &ClusterAccess, aws: &aws_config::SdkConfig) -> Result<Self, ProviderError> {
-        Self::open_with(access, aws, Manners::default())
+        Self::open_with(access, aws, None, Manners::default())
     }
 
-    fn open_with(access: &ClusterAccess, aws: &aws_config::SdkConfig, manners: Manners) -> Result<Self, ProviderError> {
+    fn open_with(
+        access: &ClusterAccess,
+        aws: &aws_config::SdkConfig,
+        route: Option<Rc<dyn ClusterRoute>>,
+        manners: Manners,
+    ) -> Result<Self, ProviderError> {
         let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, CONNECT, message);
         let (kubeconfig, context, tokens) = match &access.auth {
             ClusterAuth::Eks { cluster, region } => {
@@ -86,14 +97,19 @@ impl Kube {
         // The engine is the one place that retries: it looks before it repeats a create.
         config.default_retry = false;
         let endpoint = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = ClientBuilder::try_from(config)
-            .map_err(|error| {
-                let message = format!("cannot make a client for {endpoint}: {error}");
-                ProviderError::new(ErrorClass::Denied, CONNECT, message)
-            })?
-            .build();
+        let wire = match route {
+            Some(route) => Wire::Route(route),
+            None => Wire::Network(
+                ClientBuilder::try_from(config)
+                    .map_err(|error| {
+                        let message = format!("cannot make a client for {endpoint}: {error}");
+                        ProviderError::new(ErrorClass::Denied, CONNECT, message)
+                    })?
+                    .build(),
+            ),
+        };
         let (served, versions) = (RefCell::default(), RefCell::default());
-        Ok(Self(Rc::new(Connection { client, endpoint, tokens, manners, served, versions })))
+        Ok(Self(Rc::new(Connection { wire, endpoint, tokens, manners, served, versions })))
     }
 
     /// Whether fields that others manage are taken over: see [`Cloud::forcing_conflicts`].
@@ -119,13 +135,11 @@ impl Kube {
 
     /// The same, with the status: an apply answers 201 for what it made and 200 for what was there.
     pub(super) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
-        let request = self.request(&call).await?;
-        let lost = |error: &kube::Error| unanswered(&call, error, &self.0.endpoint);
-        let answer = self.0.client.send(request).await.map_err(|error| lost(&error))?;
+        let answer = self.exchange(&call).await?;
         let status = answer.status().as_u16();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (retry_after, audit_id) = (header(RETRY_AFTER.as_str()), header("audit-id"));
-        let body = answer.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
+        let body = answer.into_body();
         if (200..300).contains(&status) {
             return serde_json::from_slice(&body).map(|json| (status, json)).map_err(|error| unusable(&call, &error));
         }
@@ -137,7 +151,25 @@ impl Kube {
         Err(classify(&call, &refusal))
     }
 
-    async fn request(&self, call: &Call) -> Result<http::Request<Body>, ProviderError> {
+    /// Sends one request and takes in the whole answer.
+    async fn exchange(&self, call: &Call) -> Result<http::Response<Vec<u8>>, ProviderError> {
+        let request = self.request(call).await?;
+        match &self.0.wire {
+            Wire::Network(client) => {
+                let lost = |error: &kube::Error| unanswered(call, error, &self.0.endpoint);
+                let answer = client.send(request.map(Body::from)).await.map_err(|error| lost(&error))?;
+                let (head, body) = answer.into_parts();
+                let body = body.collect_bytes().await.map_err(|error| lost(&error))?;
+                Ok(http::Response::from_parts(head, body.to_vec()))
+            }
+            Wire::Route(route) => {
+                let answer = route.send(&self.0.endpoint, request).await;
+                answer.map_err(|error| cut(call, &error, &self.0.endpoint))
+            }
+        }
+    }
+
+    async fn request(&self, call: &Call) -> Result<http::Request<Vec<u8>>, ProviderError> {
         let bug = |error: http::Error| ProviderError::bug(call.operation, error.to_string());
         let mut request = http::Request::builder()
             .method(&call.method)
@@ -152,9 +184,9 @@ impl Kube {
             request = request.header(AUTHORIZATION, value);
         }
         match &call.body {
-            None => request.body(Body::empty()).map_err(bug),
+            None => request.body(Vec::new()).map_err(bug),
             Some((content_type, body)) => {
-                request.header(CONTENT_TYPE, *content_type).body(body.clone().into()).map_err(bug)
+                request.header(CONTENT_TYPE, *content_type).body(body.clone()).map_err(bug)
             }
         }
     }
@@ -169,7 +201,7 @@ impl Client for Kube {
             ProviderError::new(ErrorClass::NotYet, CONNECT, format!("{cluster} is not there yet: apply it first"))
         })?;
         let manners = Manners { is_new: cloud.is_new_cluster(cluster), forces_conflicts: cloud.forces_conflicts() };
-        Self::open_with(&access, cloud.aws(), manners)
+        Self::open_with(&access, cloud.aws(), cloud.route(&access.endpoint).cloned(), manners)
     }
 }
 

@@ -182,6 +182,18 @@ pub(super) fn unanswered(call: &Call, error: &kube::Error, endpoint: &str) -> Pr
     ProviderError::new(class, call.operation, text)
 }
 
+/// The error of a request whose way to the cluster ended before the answer came.
+pub(super) fn cut(call: &Call, error: &std::io::Error, endpoint: &str) -> ProviderError {
+    let (class, text) = if error.kind() == std::io::ErrorKind::ConnectionRefused {
+        (ErrorClass::Transient, format!("cannot connect to {endpoint}: {error}"))
+    } else if call.writes() {
+        (ErrorClass::Ambiguous, format!("the answer of {endpoint} was lost: {error}"))
+    } else {
+        (ErrorClass::Transient, format!("{endpoint} did not answer: {error}"))
+    };
+    ProviderError::new(class, call.operation, text)
+}
+
 /// Whether the connection could not be made, so that nothing was asked.
 fn is_before_sending(error: &kube::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
