@@ -1,10 +1,42 @@
 //! What is in the simulated EKS clusters: their Kubernetes API.
 //!
-//! Entry points: [`settle`] for what time does, [`forget`] when a cluster is deleted, [`objects::Objects`] for what is in
-//! one.
+//! Entry points: [`server::handle`] for a request, [`settle`] for what time does, [`forget`] when a cluster is deleted,
+//! [`objects::Objects`] for what is in one.
+//!
+//! | part | what it does |
+//! | --- | --- |
+//! | `objects` | the store: keys, versions, what went lately |
+//! | `schema` | what objects look like, and which kinds there are |
+//! | `request`, `server` | what is asked, and where it goes |
+//! | `auth` | who asks, and what they may |
+//! | `verbs` | reading, writing, deleting; `selector` and `watch` are what they share |
+//! | `decode`, `protobuf`, `defaults`, `validate`, `services`, `definitions`, `admission` | what becomes of an object on its way in |
+//! | `patch` | the forms of patch, and who manages which fields |
+//! | `discovery`, `openapi` | what the server says of itself |
+//! | `status` | refusals |
+//! | `fresh` | what a cluster has from the start |
 
+mod admission;
+pub(crate) mod auth;
+mod decode;
+mod defaults;
+mod definitions;
+mod discovery;
+pub(crate) mod endpoint;
 mod fresh;
 pub(crate) mod objects;
+mod openapi;
+mod patch;
+mod protobuf;
+pub(crate) mod request;
+pub(crate) mod schema;
+pub(crate) mod selector;
+pub(crate) mod server;
+mod services;
+pub(crate) mod status;
+mod validate;
+mod verbs;
+pub(crate) mod watch;
 
 use jiff::Timestamp;
 
