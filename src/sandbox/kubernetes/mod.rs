@@ -3,12 +3,14 @@
 //! Entry points: [`settle`] for what time does, [`forget`] when a cluster is deleted, [`objects::Objects`] for what is in
 //! one.
 
+pub(crate) mod controllers;
 mod fresh;
 pub(crate) mod objects;
 
 use jiff::Timestamp;
 
 use self::objects::{Key, Objects};
+use super::options::Quotas;
 use super::world::rows::{Cluster, KubernetesObject};
 use super::world::{Place, Region};
 
@@ -18,13 +20,14 @@ pub(crate) fn runs(cluster: &Cluster, now: Timestamp) -> bool {
 }
 
 /// Brings what is in the clusters of a region up to `now`.
-pub(crate) fn settle(place: &mut Place<'_>, now: Timestamp) {
+pub(crate) fn settle(place: &mut Place<'_>, quotas: &Quotas, now: Timestamp) {
     let running = place.region.clusters.iter().filter(|cluster| runs(cluster, now));
     let new = |cluster: &&Cluster| place.region.kubernetes_stores.get(cluster.name()).is_none();
     let new: Vec<Cluster> = running.filter(new).cloned().collect();
     for cluster in new {
         fresh::furnish(&mut Objects::of(place.region, cluster.name(), now), &cluster);
     }
+    controllers::settle(place, quotas, now);
 }
 
 /// A cluster is gone, and all that was in it.
