@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::eks;
+use super::{eks, kubernetes};
 use super::world::World;
 
 /// Brings everything up to `now`.
@@ -13,6 +13,7 @@ pub(crate) fn settle(world: &mut World, now: Timestamp) {
         let mut place = world.place(&name, now);
         place.region.settle(now);
         eks::settle(&mut place, now);
+        kubernetes::settle(&mut place, now);
     }
     world.global().0.settle(now);
 }

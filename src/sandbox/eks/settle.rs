@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::{join, traces};
+use crate::sandbox::kubernetes;
 use crate::sandbox::world::rows::{Change, Cluster, Nodegroup, Outcome, PodIdentity, Update};
 use crate::sandbox::world::{Place, Region};
 
@@ -152,6 +153,7 @@ fn remove_cluster(place: &mut Place<'_>, cluster: &Cluster) {
     }
     traces::take_back_cluster(region, cluster);
     region.clusters.remove(name);
+    kubernetes::forget(region, name);
     forget(place.region, &token_key("cluster", name));
     for id in entries.iter().map(|id| token_key("access-entry", id)) {
         forget(place.region, &id);

@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
-    LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
+    AccessEntry, Addon, Address, Cluster, Departed, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway,
+    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
     RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
@@ -131,6 +131,8 @@ macro_rules! region {
             /// Its name.
             pub(crate) name: String,
             furnished: bool,
+            /// What went from clusters lately; it does not persist.
+            pub(crate) departed: Departed,
             $($(#[$doc])* pub(crate) $field: Table<$row>,)*
         }
 
@@ -255,6 +257,10 @@ region! {
     pod_identities: PodIdentity,
     /// Changes to them that take time.
     updates: Update,
+    /// What is in them.
+    kubernetes_objects: KubernetesObject,
+    /// The stores behind their API servers.
+    kubernetes_stores: KubernetesStore,
     /// Instances.
     instances: Instance,
     /// Load balancers.
