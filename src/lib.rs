@@ -126,3 +126,4 @@ pub mod state;
 pub mod topology;
 pub mod ui;
 pub mod vault;
+pub mod verify;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::endpoints::{asks, samples};
+use super::endpoints::samples;
 use super::{Cause, Check, Finding, Verdict, View, broken};
 use crate::verify::facts::{Pod, Reply};
 
