@@ -150,10 +150,15 @@ struct Reserved {
 const RESERVED: &[Reserved] = &[
     Reserved {
         path: "std::fs",
-        modules: &["state::store", "sandbox", "cli"],
-        because: "files have owners: `state::store` the state, `sandbox` its world, `cli` what the user names",
+        modules: &["state::store", "sandbox", "cli", "kinds::helm::program"],
+        because: "files have owners: `state::store` the state, `sandbox` its world, `cli` what the user names, the program \
+                  helm what it is given",
     },
-    Reserved { path: "std::os::…::fs", modules: &["state::store", "sandbox", "cli"], because: "as for `std::fs`" },
+    Reserved {
+        path: "std::os::…::fs",
+        modules: &["state::store", "sandbox", "cli", "kinds::helm::program"],
+        because: "as for `std::fs`",
+    },
     Reserved { path: "tokio::fs", modules: &[], because: "as for `std::fs`, and not through a thread pool" },
     Reserved {
         path: "std::env",
