@@ -92,8 +92,10 @@ pub(super) async fn previews(
             &offline
         }
     };
-    let looks = plan.changes.iter().enumerate().filter(|(_, change)| is_rendered(change));
-    let looks = looks.map(|(n, change)| async move { (n, look(cloud, session.is_some(), state, plan, change).await) });
+    let online = session.is_some();
+    let seen = &*plan;
+    let looks = seen.changes.iter().enumerate().filter(|(_, change)| is_rendered(change));
+    let looks = looks.map(|(n, change)| async move { (n, look(cloud, online, state, seen, change).await) });
     let found: BTreeMap<usize, Result<Preview, ProviderError>> = join_all(looks).await.into_iter().collect();
     let mut findings = Vec::new();
     for (n, found) in found {
