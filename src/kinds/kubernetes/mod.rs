@@ -15,6 +15,7 @@ pub mod exec;
 pub mod existing_cluster;
 pub mod forward;
 pub mod load_balancer;
+pub(in crate::kinds) mod look;
 pub mod manifest;
 pub mod namespace;
 mod object;
