@@ -129,7 +129,7 @@ fn offer_clusters(
     for (address, target) in recorded.chain(declared) {
         let Some(Observation::Present { live, .. }) = observed.get(address) else { continue };
         let Some(kind) = registry.kind(address.kind()) else { continue };
-        if let Some(access) = kind.cluster_access(target, &live.spec.value(), &live.outputs.value()) {
+        if let Some(access) = kind.cluster_access(target, &live.spec, &live.outputs) {
             cloud.offer_cluster(address.clone(), access);
         }
     }
@@ -240,22 +240,6 @@ impl<'a> Look<'a> {
         match self {
             Self::Read { who, .. } => who.len(),
             Self::Find { .. } => 1,
-        }
-    }
-
-    fn addresses(&self) -> Vec<&Address> {
-        match self {
-            Self::Read { who, .. } => who.iter().map(|(address, _)| address).collect(),
-            Self::Find { address, .. } => vec![address],
-        }
-    }
-
-    /// The cluster that it looks into.
-    fn cluster(&self) -> Option<&Address> {
-        let (Self::Read { target, .. } | Self::Find { target, .. }) = self;
-        match target {
-            Target::Cluster { cluster } => Some(cluster),
-            Target::Aws { .. } | Target::Local => None,
         }
     }
 

@@ -26,6 +26,7 @@ mod eks;
 mod elb;
 mod faults;
 mod iam;
+mod istio;
 mod kubernetes;
 mod logs;
 mod meddle;

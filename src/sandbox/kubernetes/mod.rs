@@ -15,9 +15,11 @@
 //! | `discovery`, `openapi` | what the server says of itself |
 //! | `status` | refusals |
 //! | `fresh` | what a cluster has from the start |
+//! | `controllers` | what happens inside of clusters without anybody asking |
 
 mod admission;
 pub(crate) mod auth;
+pub(crate) mod controllers;
 mod decode;
 mod defaults;
 mod definitions;
@@ -41,6 +43,7 @@ pub(crate) mod watch;
 use jiff::Timestamp;
 
 use self::objects::{Key, Objects};
+use super::options::Quotas;
 use super::world::rows::{Cluster, KubernetesObject};
 use super::world::{Place, Region};
 
@@ -50,13 +53,14 @@ pub(crate) fn runs(cluster: &Cluster, now: Timestamp) -> bool {
 }
 
 /// Brings what is in the clusters of a region up to `now`.
-pub(crate) fn settle(place: &mut Place<'_>, now: Timestamp) {
+pub(crate) fn settle(place: &mut Place<'_>, quotas: &Quotas, now: Timestamp) {
     let running = place.region.clusters.iter().filter(|cluster| runs(cluster, now));
     let new = |cluster: &&Cluster| place.region.kubernetes_stores.get(cluster.name()).is_none();
     let new: Vec<Cluster> = running.filter(new).cloned().collect();
     for cluster in new {
         fresh::furnish(&mut Objects::of(place.region, cluster.name(), now), &cluster);
     }
+    controllers::settle(place, quotas, now);
 }
 
 /// A cluster is gone, and all that was in it.

@@ -10,6 +10,7 @@ pub(crate) mod rows;
 pub(crate) mod settle;
 pub(crate) mod store;
 pub(crate) mod table;
+pub(crate) mod watched;
 pub(crate) mod zones;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use self::rows::{
     RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
+use self::watched::Watched;
 
 /// A row as it is written: region, table, id, object.
 pub(crate) type Written = (String, String, String, Value);
@@ -131,6 +133,8 @@ macro_rules! region {
             /// Its name.
             pub(crate) name: String,
             furnished: bool,
+            /// Up to where the controllers in the clusters have seen everything.
+            pub(crate) watched: Watched,
             /// What went from clusters lately; it does not persist.
             pub(crate) departed: Departed,
             $($(#[$doc])* pub(crate) $field: Table<$row>,)*
