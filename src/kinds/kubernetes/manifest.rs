@@ -22,7 +22,7 @@ use super::ownership::{MANAGER, owned};
 use super::reads_as;
 
 /// How many objects of a read are asked for at once.
-pub(super) const WIDTH: usize = 8;
+pub(in crate::kinds) const WIDTH: usize = 8;
 
 /// The kind `kubernetes.manifest`.
 #[derive(Debug, Clone, Copy)]

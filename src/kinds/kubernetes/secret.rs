@@ -204,7 +204,7 @@ fn project(there: &Json) -> Live<Spec, Outputs> {
 }
 
 /// A value's text. What is no text was never declared, and differs from all that could be.
-pub(super) fn decode(encoded: &str) -> String {
+pub(in crate::kinds) fn decode(encoded: &str) -> String {
     let bytes = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,0 +1,3 @@
+//! Helm releases.
+
+pub mod release;
