@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::Inside;
-use super::release::{Chart, Order};
+use super::release::{Order, chart};
 use crate::model::{Address, Reference};
 use crate::topology::schema::Release;
 
@@ -36,13 +36,9 @@ impl Inside<'_> {
         if let Some(vpc) = self.site.vpc_id() {
             values["vpcId"] = json!(vpc);
         }
-        let order = Order {
-            which: Release::AwsLoadBalancerController,
-            namespace: KUBE_SYSTEM,
-            chart: Chart::of(&topology.load_balancer_controller_chart, Release::AwsLoadBalancerController.as_str()),
-            version: topology.load_balancer_controller.clone(),
-            values,
-        };
+        let which = Release::AwsLoadBalancerController;
+        let chart = chart(&topology.load_balancer_controller_chart, which.as_str(), &topology.load_balancer_controller);
+        let order = Order { which, namespace: KUBE_SYSTEM, chart, values };
         let mut after: Vec<&Address> = vec![&self.ground.address, &controller.role];
         after.extend(&self.ground.workers);
         after.extend(&controller.association);

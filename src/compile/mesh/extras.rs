@@ -2,7 +2,7 @@
 
 use super::control_plane::ControlPlane;
 use super::{Inside, document};
-use crate::kinds::helm::release;
+use crate::kinds::helm::release::{Chart, Spec};
 use crate::kinds::kubernetes::namespace;
 use crate::model::Address;
 use crate::topology::ExtraRelease;
@@ -35,14 +35,6 @@ impl Inside<'_> {
             self.declare(&address, &spec, &[&cluster]);
             namespaces.insert(name, address);
         }
-        let spec = release::Spec {
-            name: given.name.clone(),
-            namespace: given.namespace.clone(),
-            chart: given.chart.clone(),
-            repository: given.repository.clone(),
-            version: given.version.clone(),
-            values: document(serde_json::Value::Object(given.values.clone())),
-        };
         let ground = self.ground;
         let shared = self.mesh.topology.sample.is_some().then(|| self.address("kubernetes.namespace", &["sample"]));
         let mut after: Vec<&Address> = vec![&control_plane.injector];
@@ -50,7 +42,14 @@ impl Inside<'_> {
         after.extend(&ground.sweep);
         after.extend(namespaces.get(name));
         after.extend(shared.as_ref().filter(|_| name == "sample"));
-        let address = self.address("helm.release", &[&given.namespace, &given.name]);
+        let address = self.address("helm.release", &[name, &given.name]);
+        let chart = Chart {
+            name: given.chart.clone(),
+            repository: given.repository.clone(),
+            version: given.version.clone(),
+        };
+        let values = document(serde_json::Value::Object(given.values.clone()));
+        let spec = Spec::new(&self.mesh.topology.mesh.id, &address, (name, &given.name), chart, values);
         self.declare(&address, &spec, &after);
     }
 }

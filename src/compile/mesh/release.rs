@@ -3,31 +3,22 @@
 use serde_json::Value as Json;
 
 use super::{ISTIO_SYSTEM, Inside, document};
-use crate::kinds::helm::release;
+use crate::kinds::helm::release::{Chart, Spec};
 use crate::model::Address;
 use crate::topology::merge;
 use crate::topology::schema::{Release, Values};
 
-/// A chart: its name or place, and the repository that it is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chart {
-    chart: String,
-    repository: Option<String>,
-    /// Whether a version chooses among several; what is a local directory is what it is.
-    is_versioned: bool,
-}
-
-impl Chart {
-    /// A chart of this name in a source of several: a repository's URL, `oci://…` or a local directory.
-    pub(super) fn of(source: &str, name: &str) -> Self {
-        let source = source.trim_end_matches('/');
-        if source.starts_with("oci://") {
-            Self { chart: format!("{source}/{name}"), repository: None, is_versioned: true }
-        } else if source.contains("://") {
-            Self { chart: name.to_owned(), repository: Some(source.to_owned()), is_versioned: true }
-        } else {
-            Self { chart: format!("{source}/{name}"), repository: None, is_versioned: false }
-        }
+/// A chart of this name and version in a source of several: a repository's URL, `oci://…` or a local directory. What is
+/// in a directory is what it is: no version chooses among several.
+pub(super) fn chart(source: &str, name: &str, version: &str) -> Chart {
+    let source = source.trim_end_matches('/');
+    let version = Some(version.to_owned());
+    if source.starts_with("oci://") {
+        Chart { name: format!("{source}/{name}"), repository: None, version }
+    } else if source.contains("://") {
+        Chart { name: name.to_owned(), repository: Some(source.to_owned()), version }
+    } else {
+        Chart { name: format!("{source}/{name}"), repository: None, version: None }
     }
 }
 
@@ -36,19 +27,18 @@ impl Inside<'_> {
     pub(super) fn istio_release(
         &mut self,
         which: Release,
-        chart: &str,
+        name: &str,
         values: Json,
         after: &[&Address],
         update_after: Vec<Address>,
     ) -> Address {
-        let chart = Chart::of(&self.mesh.topology.istio_charts, chart);
-        let version = self.cluster.istio.to_string();
-        self.release(Order { which, namespace: ISTIO_SYSTEM, chart, version, values }, after, update_after)
+        let chart = chart(&self.mesh.topology.istio_charts, name, &self.cluster.istio.to_string());
+        self.release(Order { which, namespace: ISTIO_SYSTEM, chart, values }, after, update_after)
     }
 
     /// Declares a release with the user's values over ours. Values that are meshplan's are no user's: a rule sees to it.
     pub(super) fn release(&mut self, order: Order, after: &[&Address], update_after: Vec<Address>) -> Address {
-        let Order { which, namespace, chart, version, values } = order;
+        let Order { which, namespace, chart, values } = order;
         let mut values = fields(values);
         if let Some(given) = self.cluster.helm.get(&which) {
             merge(&mut values, given);
@@ -57,15 +47,9 @@ impl Inside<'_> {
             // The Service is ours, so that its load balancer can begin before there are pods.
             values.insert("service".to_owned(), serde_json::json!({ "type": "None" }));
         }
-        let spec = release::Spec {
-            name: which.as_str().to_owned(),
-            namespace: namespace.to_owned(),
-            chart: chart.chart,
-            repository: chart.repository,
-            version: chart.is_versioned.then_some(version),
-            values: document(Json::Object(values)),
-        };
         let address = self.address("helm.release", &[namespace, which.as_str()]);
+        let values = document(Json::Object(values));
+        let spec = Spec::new(&self.mesh.topology.mesh.id, &address, (namespace, which.as_str()), chart, values);
         self.declare(&address, &spec, after).update_after(update_after);
         address
     }
@@ -76,7 +60,6 @@ pub(super) struct Order {
     pub(super) which: Release,
     pub(super) namespace: &'static str,
     pub(super) chart: Chart,
-    pub(super) version: String,
     pub(super) values: Json,
 }
 
@@ -94,11 +77,10 @@ mod tests {
     #[test]
     fn a_source_of_charts_is_a_repository_a_registry_or_a_directory() {
         let of = |source: &str| {
-            let Chart { chart, repository, is_versioned } = Chart::of(source, "base");
-            (chart, repository.unwrap_or_default(), is_versioned)
+            let Chart { name, repository, version } = chart(source, "base", "1.31.0");
+            (name, repository.unwrap_or_default(), version.is_some())
         };
-        let expected =
-            |chart: &str, repository: &str, is_versioned| (chart.to_owned(), repository.to_owned(), is_versioned);
+        let expected = |name: &str, repository: &str, version| (name.to_owned(), repository.to_owned(), version);
         assert_eq!(of("https://charts.example/"), expected("base", "https://charts.example", true));
         assert_eq!(of("oci://registry.example/charts"), expected("oci://registry.example/charts/base", "", true));
         assert_eq!(of("/srv/charts/"), expected("/srv/charts/base", "", false));
