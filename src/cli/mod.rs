@@ -138,12 +138,12 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, force, scope } => {
-            let consent = apply::Consent { yes, force };
+        Command::Apply { source, yes, force, force_conflicts, scope } => {
+            let consent = apply::Consent { yes, force, force_conflicts };
             Box::pin(apply::apply(context, source.as_deref(), consent, &scope)).await
         }
         Command::Destroy { mesh, yes, force } => {
-            let consent = apply::Consent { yes, force };
+            let consent = apply::Consent { yes, force, force_conflicts: false };
             Box::pin(apply::destroy(context, mesh.as_deref(), consent)).await
         }
         Command::Explain { address, topology, offline } => {

@@ -68,6 +68,11 @@ impl Session {
         Ok(Self { registry: registry(), cloud, clock, vault, sandbox: None })
     }
 
+    /// The same, taking over fields of Kubernetes objects that others manage.
+    pub(super) fn forcing_conflicts(self, forces: bool) -> Self {
+        if forces { Self { cloud: self.cloud.forcing_conflicts(), ..self } } else { self }
+    }
+
     /// Runs a future on the session's clock.
     pub(super) async fn drive<F: Future>(&self, future: F) -> F::Output {
         match &self.sandbox {

@@ -115,7 +115,8 @@ pub trait KindRules: Send + Sync {
     }
 
     /// For a kind that is a Kubernetes cluster: how it is reached, by its spec and the outputs of an object that is ready.
-    fn cluster_access(&self, target: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    /// Documents, because every resource is asked, and few have an answer.
+    fn cluster_access(&self, target: &Target, spec: &Document, outputs: &Document) -> Option<ClusterAccess> {
         let _ = (target, spec, outputs);
         None
     }
