@@ -66,8 +66,7 @@ pub(crate) fn settle(place: &mut Place<'_>, quotas: &Quotas, now: Timestamp) {
 /// A cluster is gone, and all that was in it.
 pub(crate) fn forget(region: &mut Region, cluster: &str) {
     let of_cluster = KubernetesObject::of_cluster(cluster);
-    let ids: Vec<String> =
-        region.kubernetes_objects.linked(&of_cluster).map(|object| object.head.id.clone()).collect();
+    let ids: Vec<String> = region.kubernetes_objects.linked(&of_cluster).map(|object| object.head.id.clone()).collect();
     for id in ids {
         region.kubernetes_objects.remove(&id);
     }

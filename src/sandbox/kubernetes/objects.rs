@@ -166,9 +166,7 @@ impl<'a> Objects<'a> {
         };
         let head = match old {
             Some(old) => old.head.clone(),
-            None => {
-                Head { id, created_at: self.now, visible_at: self.now, tags: Tags::new(), native: false }
-            }
+            None => Head { id, created_at: self.now, visible_at: self.now, tags: Tags::new(), native: false },
         };
         let is_new = old.is_none();
         let revision = self.advance();
@@ -278,8 +276,7 @@ pub(crate) fn part_of<'a>(object: &'a mut Value, part: &str) -> &'a mut Map<Stri
 
 fn has_generation(key: &Key, object: &Value) -> bool {
     let kind = (key.group.as_str(), key.plural.as_str());
-    GENERATION_WITHOUT_SPEC.contains(&kind)
-        || (object.get("spec").is_some() && !WITHOUT_GENERATION.contains(&kind))
+    GENERATION_WITHOUT_SPEC.contains(&kind) || (object.get("spec").is_some() && !WITHOUT_GENERATION.contains(&kind))
 }
 
 /// What is wanted of an object: everything but its metadata and its status.

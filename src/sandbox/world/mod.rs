@@ -21,8 +21,9 @@ use serde_json::Value;
 use self::ids::Mint;
 use self::rows::{
     AccessEntry, Addon, Address, Cluster, Departed, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway,
-    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
+    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface,
+    Nodegroup, OidcProvider, PodIdentity, Role, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags,
+    TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 use self::watched::Watched;
