@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | `objects` | the store: keys, versions, what went lately |
 //! | `schema` | what objects look like, and which kinds there are |
-//! | `request`, `server` | what is asked, and where it goes |
+//! | `service`, `request`, `server` | what is asked, and where it goes |
+//! | `endpoint` | where a cluster is, and its certificates |
 //! | `auth` | who asks, and what they may |
 //! | `verbs` | reading, writing, deleting; `selector` and `watch` are what they share |
 //! | `decode`, `protobuf`, `defaults`, `validate`, `services`, `definitions`, `admission` | what becomes of an object on its way in |
@@ -31,9 +32,11 @@ mod openapi;
 mod patch;
 mod protobuf;
 pub(crate) mod request;
+pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod selector;
 pub(crate) mod server;
+pub(crate) mod service;
 mod services;
 pub(crate) mod status;
 mod validate;

@@ -232,6 +232,16 @@ impl Refusal {
         Self::new(410, "Expired", message)
     }
 
+    /// A webhook denies it, or cannot be asked.
+    pub(crate) fn of_webhook(code: u16, reason: &'static str, message: String) -> Self {
+        Self::new(code, reason, message)
+    }
+
+    /// A quota is reached.
+    pub(crate) fn over_quota() -> Self {
+        Self::new(403, "Forbidden", "exceeded quota: sandbox, requested: count=1, used: count=1, limited: count=1")
+    }
+
     /// Too many requests.
     pub(crate) fn throttled() -> Self {
         let mut refusal =

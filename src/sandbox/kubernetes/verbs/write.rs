@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::body;
 use super::delete;
 use super::read::{shown, stored};
+use crate::sandbox::kubernetes::controllers::admission::Operation;
 use crate::sandbox::kubernetes::decode::decode;
 use crate::sandbox::kubernetes::objects::{Key, Objects, metadata_of, time};
 use crate::sandbox::kubernetes::patch::{json as plain, managed, strategic, typed};
@@ -225,7 +226,8 @@ fn made(objects: &mut Objects<'_>, place: &Place, object: Value) -> Result<Value
     }
     defaults::fill(&place.kind, &mut new);
     let name = new["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    admission::admit(objects, place, &mut new)?;
+    let mut new = admission::admit(objects, place, Operation::Create, new)?;
+    defaults::fill(&place.kind, &mut new);
     complete(objects, place, &mut new, None)?;
     let causes = validate::object(&place.kind, &new);
     if causes.is_empty() { Ok(new) } else { Err(Refusal::invalid(&place.kind, &name, &causes)) }
@@ -250,6 +252,7 @@ fn remade(objects: &mut Objects<'_>, place: &Place, old: &Value, object: Value) 
         }
     }
     defaults::fill(&place.kind, &mut new);
+    let mut new = admission::admit(objects, place, Operation::Update, new)?;
     complete(objects, place, &mut new, Some(old))?;
     let mut causes = validate::object(&place.kind, &new);
     causes.extend(validate::change(&place.kind, old, &new));
