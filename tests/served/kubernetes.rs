@@ -10,9 +10,9 @@ use meshplan::resource::Cloud;
 use meshplan::sandbox::{Options, Speed};
 use serde_json::{Value, json};
 
+use crate::Served;
 use crate::rig::{self, InSandbox, declarations, topology};
 use crate::stand_ins::{Finished, Trouble, finish, isolated, locate, stand_in};
-use crate::Served;
 
 /// A cluster of a topology that is served, and the programs that use it.
 struct Reached {
@@ -118,7 +118,11 @@ fn kubectl_does_what_people_do_with_it() {
     assert_eq!(difference.status.code(), Some(1), "{}", difference.stderr);
     assert!(difference.stdout.contains("+  replicas: 3"), "{}", difference.stdout);
     let conflict = reached.ran("4/kubectl", "-n demo apply --server-side --field-manager other -f web.yaml");
-    assert!(conflict.stderr.contains("conflict with \"kubectl-client-side-apply\" using apps/v1: .spec.replicas"), "{}", conflict.stderr);
+    assert!(
+        conflict.stderr.contains("conflict with \"kubectl-client-side-apply\" using apps/v1: .spec.replicas"),
+        "{}",
+        conflict.stderr
+    );
     reached.kubectl("-n demo apply --server-side --force-conflicts --field-manager other -f web.yaml");
     reached.kubectl("-n demo label deployment web tier=front");
     let labels = reached.kubectl("-n demo get deployment web -o jsonpath={.metadata.labels.tier}{.spec.replicas}");

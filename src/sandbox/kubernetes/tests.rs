@@ -27,8 +27,7 @@ struct Rig {
 }
 
 fn cluster(ipv6: bool) -> Cluster {
-    let head =
-        Head { id: "one".to_owned(), created_at: NOW, visible_at: NOW, tags: Tags::new(), native: false };
+    let head = Head { id: "one".to_owned(), created_at: NOW, visible_at: NOW, tags: Tags::new(), native: false };
     Cluster {
         head,
         unique: "0123456789ABCDEF0123456789ABCDEF".to_owned(),
@@ -148,7 +147,8 @@ fn an_apply_creates_once_and_repeats_without_a_write() {
     let conflict = rig.apply(&format!("{MAPS}/x"), "m2", map("x", json!({ "a": "2" })));
     assert_eq!(said(&conflict), (409, "Conflict", "Apply failed with 1 conflict: conflict with \"m1\": .data.a"));
     assert_eq!(conflict.1["details"]["causes"][0]["reason"], "FieldManagerConflict");
-    let forced = rig.send("PATCH", &format!("{MAPS}/x?fieldManager=m2&force=true"), APPLY, &map("x", json!({ "a": "2" })));
+    let forced =
+        rig.send("PATCH", &format!("{MAPS}/x?fieldManager=m2&force=true"), APPLY, &map("x", json!({ "a": "2" })));
     assert_eq!((forced.0, &forced.1["data"]), (200, &json!({ "a": "2" })));
 }
 
@@ -157,7 +157,8 @@ fn an_apply_is_refused_in_the_words_of_a_real_server() {
     let mut rig = Rig::new(false);
     let untyped = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x" }, "dataa": {} });
     let refused = rig.apply(&format!("{MAPS}/x"), "m", untyped);
-    let message = "failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .dataa: field not declared in schema";
+    let message =
+        "failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .dataa: field not declared in schema";
     assert_eq!(said(&refused), (500, "", message));
     let nowhere = rig.apply("/api/v1/namespaces/nope/configmaps/x", "m", map("x", json!({})));
     assert_eq!(said(&nowhere), (404, "NotFound", "namespaces \"nope\" not found"));
@@ -183,7 +184,9 @@ fn versions_identities_and_names_are_held() {
     assert_eq!(rig.send("PUT", &format!("{MAPS}/x"), "application/json", &changed).0, 200);
     let stale = rig.send("PUT", &format!("{MAPS}/x"), "application/json", &changed);
     assert_eq!(said(&stale).0, 409);
-    assert!(said(&stale).2.starts_with("Operation cannot be fulfilled on configmaps \"x\": the object has been modified"));
+    assert!(
+        said(&stale).2.starts_with("Operation cannot be fulfilled on configmaps \"x\": the object has been modified")
+    );
     let other = json!({ "preconditions": { "uid": "other" } });
     let kept = rig.send("DELETE", &format!("{MAPS}/x"), "application/json", &other);
     assert!(said(&kept).2.contains("the UID in the precondition (other) does not match the UID in record"), "{kept:?}");
@@ -192,7 +195,10 @@ fn versions_identities_and_names_are_held() {
     let wrong = rig.post(MAPS, map("UPPER", json!({})));
     assert_eq!((wrong.0, wrong.1["details"]["causes"][0]["field"].as_str()), (422, Some("metadata.name")));
     let gone = rig.delete(&format!("{MAPS}/x"));
-    assert_eq!((gone.0, &gone.1["status"], &gone.1["details"]["uid"]), (200, &json!("Success"), &made["metadata"]["uid"]));
+    assert_eq!(
+        (gone.0, &gone.1["status"], &gone.1["details"]["uid"]),
+        (200, &json!("Success"), &made["metadata"]["uid"])
+    );
     assert_eq!(said(&rig.get(&format!("{MAPS}/x"))), (404, "NotFound", "configmaps \"x\" not found"));
 }
 
@@ -235,14 +241,16 @@ fn workloads_get_their_defaults_and_are_patched_strategically() {
     assert_eq!(status, 201, "{made}");
     assert_eq!((&made["spec"]["replicas"], &made["metadata"]["generation"]), (&json!(1), &json!(1)));
     assert_eq!(made["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"], "IfNotPresent");
-    let sidecar = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "proxy", "image": "envoy" }] } } } });
+    let sidecar =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "proxy", "image": "envoy" }] } } } });
     let (status, patched) = rig.send("PATCH", &format!("{DEPLOYMENTS}/web"), STRATEGIC, &sidecar);
     assert_eq!((status, patched["spec"]["template"]["spec"]["containers"].as_array().unwrap().len()), (200, 2));
     assert_eq!(patched["metadata"]["generation"], 2);
     let moved = json!({ "spec": { "selector": { "matchLabels": { "app": "web", "x": "y" } } } });
     let refused = rig.send("PATCH", &format!("{DEPLOYMENTS}/web"), MERGE, &moved);
     assert!(said(&refused).2.contains("field is immutable"), "{refused:?}");
-    let (_, scaled) = rig.send("PATCH", &format!("{DEPLOYMENTS}/web/scale"), MERGE, &json!({ "spec": { "replicas": 3 } }));
+    let (_, scaled) =
+        rig.send("PATCH", &format!("{DEPLOYMENTS}/web/scale"), MERGE, &json!({ "spec": { "replicas": 3 } }));
     assert_eq!((scaled["kind"].as_str(), &scaled["spec"]["replicas"]), (Some("Scale"), &json!(3)));
     let strange = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "b" }, "spec": { "replicaz": 1 } });
     let strict = rig.post(&format!("{DEPLOYMENTS}?fieldValidation=Strict"), strange);
@@ -254,7 +262,12 @@ fn workloads_get_their_defaults_and_are_patched_strategically() {
 fn an_applied_deployment_that_is_applied_again_is_not_written() {
     let mut rig = Rig::new(false);
     let (_, made) = rig.apply(&format!("{DEPLOYMENTS}/web"), "meshplan", deployment("nginx:1"));
-    let dry = rig.send("PATCH", &format!("{DEPLOYMENTS}/web?fieldManager=meshplan&dryRun=All"), APPLY, &deployment("nginx:1"));
+    let dry = rig.send(
+        "PATCH",
+        &format!("{DEPLOYMENTS}/web?fieldManager=meshplan&dryRun=All"),
+        APPLY,
+        &deployment("nginx:1"),
+    );
     assert_eq!(dry.1["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"]);
     let (_, again) = rig.apply(&format!("{DEPLOYMENTS}/web"), "meshplan", deployment("nginx:1"));
     assert_eq!(again["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"], "{again}\n{made}");
@@ -264,10 +277,12 @@ fn an_applied_deployment_that_is_applied_again_is_not_written() {
 fn services_get_addresses_of_the_clusters_family() {
     for (ipv6, family, start) in [(false, "IPv4", "10.100."), (true, "IPv6", "fd12:3456:789a::")] {
         let mut rig = Rig::new(ipv6);
-        let service = |families: Value| json!({
-            "metadata": { "name": "web" },
-            "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }], "ipFamilies": families },
-        });
+        let service = |families: Value| {
+            json!({
+                "metadata": { "name": "web" },
+                "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }], "ipFamilies": families },
+            })
+        };
         let (status, made) = rig.post("/api/v1/namespaces/default/services?dryRun=All", service(Value::Null));
         assert_eq!(status, 201, "{made}");
         assert_eq!(made["spec"]["ipFamilies"], json!([family]));
@@ -275,7 +290,9 @@ fn services_get_addresses_of_the_clusters_family() {
         assert!(made["spec"]["ports"][0]["nodePort"].is_u64());
         let other = if ipv6 { "IPv4" } else { "IPv6" };
         let refused = rig.post("/api/v1/namespaces/default/services", service(json!([other])));
-        let message = format!("Service \"web\" is invalid: spec.ipFamilies[0]: Invalid value: \"{other}\": not configured on this cluster");
+        let message = format!(
+            "Service \"web\" is invalid: spec.ipFamilies[0]: Invalid value: \"{other}\": not configured on this cluster"
+        );
         assert_eq!(said(&refused), (422, "Invalid", message.as_str()));
     }
 }
@@ -289,14 +306,22 @@ fn lists_are_selected_and_come_in_pages() {
         rig.post(MAPS, one);
     }
     let names = |list: &Value| -> Vec<String> {
-        list["items"].as_array().unwrap().iter().map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let (_, selected) = rig.get(&format!("{MAPS}?labelSelector=name%3Db%2Cowner%3Dhelm"));
     assert_eq!((names(&selected), selected["kind"].as_str()), (vec!["b".to_owned()], Some("ConfigMapList")));
     let (_, named) = rig.get(&format!("{MAPS}?fieldSelector=metadata.name%3Dc"));
     assert_eq!(names(&named), ["c"]);
     let (_, first) = rig.get(&format!("{MAPS}?labelSelector=owner&limit=2"));
-    assert_eq!((names(&first), &first["metadata"]["remainingItemCount"]), (vec!["a".to_owned(), "b".to_owned()], &json!(1)));
+    assert_eq!(
+        (names(&first), &first["metadata"]["remainingItemCount"]),
+        (vec!["a".to_owned(), "b".to_owned()], &json!(1))
+    );
     let token = first["metadata"]["continue"].as_str().unwrap().to_owned();
     assert_eq!(names(&rig.get(&format!("{MAPS}?labelSelector=owner&limit=2&continue={token}")).1), ["c"]);
     assert_eq!(rig.get(&format!("{MAPS}?fieldSelector=spec.x%3Dc")).0, 400);
@@ -333,7 +358,10 @@ fn definitions_are_served_at_once_and_their_objects_are_checked() {
     let gateways = "/apis/demo.test/v1/namespaces/default/gateways";
     let gateway = |size: Value| json!({ "apiVersion": "demo.test/v1", "kind": "Gateway", "metadata": { "name": "x" }, "spec": { "size": size } });
     let (status, one) = rig.post(gateways, gateway(2.into()));
-    assert_eq!((status, &one["spec"], &one["metadata"]["generation"]), (201, &json!({ "size": 2, "mode": "a" }), &json!(1)));
+    assert_eq!(
+        (status, &one["spec"], &one["metadata"]["generation"]),
+        (201, &json!({ "size": 2, "mode": "a" }), &json!(1))
+    );
     let wrong = rig.apply(&format!("{gateways}/x"), "m", gateway("big".into()));
     assert!(said(&wrong).2.ends_with(".spec.size: expected numeric (int or float), got string"), "{wrong:?}");
     let small = rig.send("PATCH", &format!("{gateways}/x"), MERGE, &json!({ "spec": { "size": 0 } }));
@@ -399,11 +427,17 @@ fn service_accounts_may_what_their_bindings_say() {
 fn watches_tell_what_changed_since_a_version() {
     let mut rig = Rig::new(false);
     rig.post(MAPS, map("a", json!({})));
-    let Reply::Watch(mut all) = rig.reply("GET", &format!("{MAPS}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"), "", b"") else {
+    let Reply::Watch(mut all) = rig.reply(
+        "GET",
+        &format!("{MAPS}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"),
+        "",
+        b"",
+    ) else {
         panic!("it is no watch")
     };
     let version = rig.get(MAPS).1["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    let Reply::Watch(mut later) = rig.reply("GET", &format!("{MAPS}?watch=1&resourceVersion={version}"), "", b"") else {
+    let Reply::Watch(mut later) = rig.reply("GET", &format!("{MAPS}?watch=1&resourceVersion={version}"), "", b"")
+    else {
         panic!("it is no watch")
     };
     let look = |rig: &mut Rig, watch: &mut Watch| -> Vec<(String, String)> {
