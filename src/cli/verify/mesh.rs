@@ -107,7 +107,7 @@ fn leaves_from(state: &State, network: &str) -> Vec<IpNet> {
         let outputs = record.outputs.value();
         all.extend(text(&outputs, "ipv6_cidr").and_then(|range| range.parse::<IpNet>().ok()));
         if let Some(Value::Array(ranges)) = outputs.get("nat_cidrs") {
-            all.extend(ranges.iter().filter_map(|range| range.as_str()?.parse().ok()));
+            all.extend(ranges.iter().filter_map(|range| range.as_str()?.parse::<IpNet>().ok()));
         }
     }
     all
