@@ -34,6 +34,7 @@ pub static KINDS: &[&dyn DynKind] = &[
     &eks::existing_cluster::ExistingCluster,
     &eks::nodegroup::Nodegroup,
     &eks::pod_identity_association::PodIdentityAssociation,
+    &helm::release::HelmRelease,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
     &istio::existing_cacerts::ExistingCacerts,

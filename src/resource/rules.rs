@@ -222,6 +222,8 @@ pub enum Api {
     ElasticLoadBalancing,
     /// The Kubernetes API of one cluster.
     Kubernetes,
+    /// Helm, on one cluster: reads are the API server's, changes are processes.
+    Helm,
     /// No remote API: nothing to limit.
     Local,
 }
