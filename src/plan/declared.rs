@@ -297,6 +297,7 @@ impl<'a> Planner<'a> {
             reason,
             fields,
             notes,
+            preview: Vec::new(),
             target: facts.declaration.target.clone(),
             id: match facts.observation.as_deref() {
                 Some(Observation::Present { id, .. }) => Some(id.clone()),

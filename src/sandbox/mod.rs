@@ -13,6 +13,7 @@
 //! | `protocol` | forms and JSON in, XML and JSON out |
 //! | `api` | what a service is, and which there are |
 //! | `ec2`, `eks`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
+//! | `kubernetes` | what is in EKS's clusters: their API servers |
 //! | `world` | the objects, and keeping them on disk |
 //! | `settle` | what time alone does |
 //! | `faults`, `meddle`, `throttle` | what goes wrong |
@@ -25,6 +26,8 @@ mod eks;
 mod elb;
 mod faults;
 mod iam;
+mod istio;
+mod kubernetes;
 mod logs;
 mod meddle;
 mod options;

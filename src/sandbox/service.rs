@@ -145,7 +145,7 @@ impl Service {
             state.buckets.take(limits, key, writes, now).map_err(|_| call.api.wire.throttled())?;
         }
         let made = state.world.mint.counter;
-        settle(&mut state.world, now);
+        settle(&mut state.world, &self.options.quotas, now);
         // What time made has an id from now on, which somebody who only looks may see.
         let settled = state.world.mint.counter != made;
         let quotas = &self.options.quotas;

@@ -31,8 +31,19 @@ pub struct Preview {
     pub is_partial: bool,
 }
 
-/// What bringing a release to this spec would do to its objects. `id` is the release that is there, if one is known;
-/// `kubernetes` the version to render for while the cluster cannot say.
+/// What a preview compares with.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// There is no release yet.
+    Nothing,
+    /// The release that is in the cluster.
+    Release,
+    /// What this spec would be, for a plan that looks at no cluster.
+    Applied(&'a Value),
+}
+
+/// What bringing a release to this spec would do to its objects. `kubernetes` is the version to render for while the
+/// cluster cannot say.
 ///
 /// # Errors
 /// Helm cannot render the chart: it cannot be had, or the values do not fit it. With values missing the latter proves
@@ -40,22 +51,35 @@ pub struct Preview {
 pub async fn preview(
     cloud: &Cloud,
     target: &Target,
-    id: Option<&RemoteId>,
+    before: Before<'_>,
     spec: &Value,
     kubernetes: Option<&str>,
 ) -> Result<Preview, ProviderError> {
     let is_partial = spec.has_unknown();
-    let spec = without_holes(spec)?;
-    let (before, version) = match (cloud.client::<Link>(target), id) {
-        (Ok(link), Some(_)) => {
-            let state = link.state(&spec.namespace, &spec.name).await?;
-            (state, Some(look::version(link.kube()).await?))
-        }
-        (Ok(link), None) => (None, look::version(link.kube()).await.ok()),
-        (Err(_), _) => (None, None),
+    let (spec, helm) = (without_holes(spec)?, cloud.helm()?);
+    let link = match before {
+        Before::Nothing | Before::Release => cloud.client::<Link>(target).ok(),
+        Before::Applied(_) => None,
+    };
+    let version = match &link {
+        Some(link) => Some(look::version(link.kube()).await?),
+        None => None,
     };
     let version = version.as_deref().or(kubernetes).unwrap_or(KUBERNETES);
-    let order = ReleaseOrder {
+    let before = match (before, &link) {
+        (Before::Release, Some(link)) => link.state(&spec.namespace, &spec.name).await?.map(|state| state.manifest),
+        (Before::Applied(applied), _) => Some(helm.render(&order(&without_holes(applied)?, true), version).await?),
+        (Before::Nothing, _) | (Before::Release, None) => None,
+    };
+    let after = helm.render(&order(&spec, before.is_some()), version).await.map_err(|error| match error.class {
+        ErrorClass::Invalid if is_partial => error.with_class(ErrorClass::NotYet),
+        _ => error,
+    })?;
+    Ok(Preview { objects: object_diff(&before.unwrap_or_default(), &after), is_partial })
+}
+
+fn order(spec: &Spec, upgrades: bool) -> ReleaseOrder {
+    ReleaseOrder {
         name: spec.name.clone(),
         namespace: spec.namespace.clone(),
         chart: spec.chart.clone(),
@@ -64,15 +88,8 @@ pub async fn preview(
         values: serde_json::to_value(values::canonical(&spec.values)).unwrap_or_default(),
         description: String::new(),
         forces_conflicts: false,
-        upgrades: before.is_some(),
-    };
-    let after = cloud.helm()?.render(&order, version).await;
-    let after = after.map_err(|error| match error.class {
-        ErrorClass::Invalid if is_partial => error.with_class(ErrorClass::NotYet),
-        _ => error,
-    })?;
-    let before = before.map(|state| state.manifest).unwrap_or_default();
-    Ok(Preview { objects: object_diff(&before, &after), is_partial })
+        upgrades,
+    }
 }
 
 /// A spec whose holes are texts that say what they are.

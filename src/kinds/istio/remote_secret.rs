@@ -12,11 +12,11 @@ use serde_json::{Value as Json, json};
 
 use crate::kinds::kubernetes::Kube;
 use crate::kinds::kubernetes::call::{ObjectRef, text_at};
-use crate::kinds::kubernetes::manifest::WIDTH;
+use crate::kinds::kubernetes::object::WIDTH;
 use crate::kinds::kubernetes::object::{self, Place};
 use crate::kinds::kubernetes::ownership::MANAGER;
-use crate::kinds::kubernetes::secret::decode;
 use crate::kinds::kubernetes::texts;
+use crate::kinds::kubernetes::texts::decode;
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, Input, Reference, Value};
 use crate::resource::{

@@ -83,7 +83,7 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
         "status": status,
         "endpoint": runs.then_some(endpoint),
         "certificateAuthority": runs.then(|| json!({ "data": authority(unique) })),
-        "identity": runs.then(|| json!({ "oidc": { "issuer": format!("https://oidc.eks.{place}.amazonaws.com/id/{unique}") } })),
+        "identity": runs.then(|| json!({ "oidc": { "issuer": issuer(place, unique) } })),
         "platformVersion": runs.then_some("eks.9"),
         "resourcesVpcConfig": {
             "subnetIds": cluster.subnets,
@@ -110,9 +110,14 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
     })
 }
 
+/// Who signs the tokens of a cluster's service accounts.
+pub(crate) fn issuer(region: &str, unique: &str) -> String {
+    format!("https://oidc.eks.{region}.amazonaws.com/id/{unique}")
+}
+
 /// The certificate authority of a cluster, as base64 of PEM. Nobody can connect to it: there is no key, only bytes of
 /// the right form and length that are the cluster's own.
-fn authority(unique: &str) -> String {
+pub(crate) fn authority(unique: &str) -> String {
     let bytes: Vec<u8> =
         (0_u8..24).flat_map(|part| *Digest::of_parts(&[unique.as_bytes(), &[part]]).as_bytes()).collect();
     let body = data_encoding::BASE64.encode(&bytes);

@@ -86,8 +86,6 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// How many helm processes there may be at once.
     pub width: usize,
-    /// Whether fields that others manage are taken over, also by a rollback.
-    pub forces_conflicts: bool,
 }
 
 /// The program `helm`.
@@ -362,7 +360,7 @@ impl Helm for HelmProgram {
                     marker::labels(&marker).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
                 args.extend(["--labels".into(), labels.join(",").into()]);
             }
-            if (release.forces_conflicts || self.settings.forces_conflicts) && self.found().await?.major > 3 {
+            if release.forces_conflicts && self.found().await?.major > 3 {
                 args.extend(words(&["--server-side=true", "--force-conflicts"]));
             }
             let source = source(release);
@@ -383,9 +381,6 @@ impl Helm for HelmProgram {
         async move {
             let mut args = words(&["rollback", name, &revision.to_string()]);
             args.extend(words(&["--history-max", HISTORY, "--timeout", HOOK]));
-            if self.settings.forces_conflicts && self.found().await?.major > 3 {
-                args.extend(words(&["--server-side=true", "--force-conflicts"]));
-            }
             let change = Change { operation: ROLLBACK, namespace, name, source: name };
             self.change(access, change, args, &serde_json::Value::Null).await
         }

@@ -89,7 +89,8 @@ fn of_the_chart(line: &str, lower: &str, source: &str) -> Option<Meaning> {
         "non-absolute urls should be in form of",
         "unable to locate any tags",
         "failed to authorize",
-    ]) || (any(&["path \"", "stat "]) && any(&["not found", "no such file"]));
+    ]) || (any(&["chart \""]) && any(&["not found in"]))
+        || (any(&["path \"", "stat "]) && any(&["not found", "no such file"]));
     if !is_about_it {
         return None;
     }
