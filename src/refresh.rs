@@ -129,7 +129,7 @@ fn offer_clusters(
     for (address, target) in recorded.chain(declared) {
         let Some(Observation::Present { live, .. }) = observed.get(address) else { continue };
         let Some(kind) = registry.kind(address.kind()) else { continue };
-        if let Some(access) = kind.cluster_access(target, &live.spec.value(), &live.outputs.value()) {
+        if let Some(access) = kind.cluster_access(target, &live.spec, &live.outputs) {
             cloud.offer_cluster(address.clone(), access);
         }
     }

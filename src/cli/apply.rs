@@ -16,7 +16,7 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, look_ahead, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
-use super::{audit, foreign};
+use super::{audit, foreign, helm};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::kinds::audit::Scope;
 use crate::model::event::{Event, Operation, Sink, Stamped};
@@ -36,6 +36,8 @@ pub(super) struct Consent {
     pub(super) yes: bool,
     /// That load balancers of others go with their clusters.
     pub(super) force: bool,
+    /// That fields of Kubernetes objects that others manage are taken over.
+    pub(super) force_conflicts: bool,
 }
 
 /// `apply`.
@@ -60,11 +62,15 @@ pub(super) async fn apply(
     let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;
     check(context, store.state(), &source)?;
     let session = Session::open(context, source.region.as_deref(), &store.state().lineage).await?;
+    let session = session.forcing_conflicts(consent.force_conflicts);
     let account = session.check(store.state(), source.region.as_deref()).await?;
     let console = RefCell::new(console(context));
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
-    let plan = make(context, Some(&session), wanted, &mut &console).await?;
+    let mut plan = make(context, Some(&session), wanted, &mut &console).await?;
     look_ahead(context, &session, &source, &plan).await?;
+    context.judge(&helm::check(&session, &plan).await, None)?;
+    let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
+    context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
     run(Ready { context, session, store, account, console, again }, &plan, consent).await
 }
@@ -154,6 +160,7 @@ async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Resul
     let region = plan.region.clone().or_else(|| region_of(&plan).map(str::to_owned));
     let region = region.or_else(|| region_of_state(store.state()));
     let session = Session::open(context, region.as_deref(), &store.state().lineage).await?;
+    let session = session.forcing_conflicts(consent.force_conflicts);
     let account = session.check(store.state(), region.as_deref()).await?;
     if plan.account.as_ref() != Some(&account) {
         let made = plan.account.as_deref().unwrap_or("none");
@@ -209,7 +216,7 @@ impl Sink for &RefCell<Console> {
 
 /// Shows a plan, has it approved, carries it out, saves, and reports.
 async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Result<Exit> {
-    let Consent { yes, force } = consent;
+    let Consent { yes, force, force_conflicts: _ } = consent;
     let context = ready.context;
     // Afterwards state does not know any more where to look.
     let destroyed = (plan.operation == Operation::Destroy).then(|| audit::scope(ready.store.state(), &ready.session));
@@ -225,6 +232,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             None => Ok(Exit::Done),
         };
     }
+    context.judge(&helm::check(&ready.session, plan).await, None)?;
     if !force {
         let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
         if !foreign.is_empty() {

@@ -91,6 +91,9 @@ pub enum Command {
         /// Delete clusters along with load balancers of Services that are not meshplan's
         #[arg(long)]
         force: bool,
+        /// Take over declared fields of Kubernetes objects that somebody else manages
+        #[arg(long)]
+        force_conflicts: bool,
         /// What a topology's plan may do
         #[command(flatten)]
         scope: ScopeArgs,

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod aws;
 pub mod eks;
+pub mod helm;
 pub mod iam;
 pub mod kubernetes;
 pub mod pki;
@@ -32,6 +33,7 @@ pub static KINDS: &[&dyn DynKind] = &[
     &eks::existing_cluster::ExistingCluster,
     &eks::nodegroup::Nodegroup,
     &eks::pod_identity_association::PodIdentityAssociation,
+    &helm::release::HelmRelease,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
     &kubernetes::existing_cluster::ExistingCluster,

@@ -293,6 +293,7 @@ impl<'a> Planner<'a> {
             reason,
             fields,
             notes: facts.declaration.notes.clone(),
+            preview: Vec::new(),
             target: facts.declaration.target.clone(),
             id: match facts.observation.as_deref() {
                 Some(Observation::Present { id, .. }) => Some(id.clone()),

@@ -109,7 +109,8 @@ pub trait KindRules: Send + Sync {
     }
 
     /// For a kind that is a Kubernetes cluster: how it is reached, by its spec and the outputs of an object that is ready.
-    fn cluster_access(&self, target: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    /// Documents, because every resource is asked, and few have an answer.
+    fn cluster_access(&self, target: &Target, spec: &Document, outputs: &Document) -> Option<ClusterAccess> {
         let _ = (target, spec, outputs);
         None
     }
@@ -215,6 +216,8 @@ pub enum Api {
     ElasticLoadBalancing,
     /// The Kubernetes API of one cluster.
     Kubernetes,
+    /// Helm, on one cluster: reads are the API server's, changes are processes.
+    Helm,
     /// No remote API: nothing to limit.
     Local,
 }

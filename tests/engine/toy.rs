@@ -15,9 +15,9 @@ use meshplan::model::diff::{FieldRule, FieldTrait};
 use meshplan::model::fuse::Fuse;
 use meshplan::model::{Address, AttrPath, Clock, Document, Input, Reference, Target, Value};
 use meshplan::resource::{
-    Api, Client, Cloud, Created, Deletion, DynKind, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass,
-    OutputRule, Ownership, Possession, ProviderError, RemoteId, ReplaceOrder, ResourceKind, Status, UpdateId, Updated,
-    WaitPolicy,
+    Api, Client, Cloud, ClusterAccess, ClusterAuth, Created, Deletion, DynKind, ErrorClass, Expected, FieldError,
+    KindRules, Live, OutputClass, OutputRule, Ownership, Possession, ProviderError, RemoteId, ReplaceOrder,
+    ResourceKind, Status, UpdateId, Updated, WaitPolicy,
 };
 use meshplan::sandbox::SimClock;
 use serde::{Deserialize, Serialize};
@@ -183,6 +183,11 @@ impl KindRules for Toy {
         let (Some(from), Some(to)) = (size(there), size(declared)) else { return Vec::new() };
         let (path, message) = (AttrPath::keys(&["size"]), format!("{from} -> {to}: apply with {} first", from + 1));
         if self.name == "toy.slow" && to > from + 1 { vec![FieldError { path, message }] } else { Vec::new() }
+    }
+    fn cluster_access(&self, _: &Target, spec: &Document, _: &Document) -> Option<ClusterAccess> {
+        let name = spec.value().get("name")?.as_str()?.to_owned();
+        let auth = ClusterAuth::Kubeconfig { file: "toys".to_owned(), context: Some(name.clone()) };
+        (name == "cluster").then(|| ClusterAccess { endpoint: name, certificate_authority: String::new(), auth })
     }
     fn possession(&self) -> Possession {
         self.possession

@@ -17,7 +17,6 @@ use crate::resource::{
 
 use super::call::{Call, ObjectRef, at, escape, incomplete, text_at};
 use super::client::Kube;
-use super::manifest::WIDTH;
 use super::object::{self, Place};
 use super::texts;
 
@@ -109,7 +108,7 @@ impl ResourceKind for LoadBalancer {
             let service = object::get(client, &place_of(id)?).await?;
             Ok(service.filter(|service| mark(service).is_some()).as_ref().map(project))
         };
-        stream::iter(ids).map(read).buffered(WIDTH).try_collect().await
+        stream::iter(ids).map(read).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(

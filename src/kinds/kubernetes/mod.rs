@@ -13,6 +13,7 @@ mod discovery;
 mod error;
 pub mod existing_cluster;
 pub mod load_balancer;
+pub(in crate::kinds) mod look;
 pub mod manifest;
 pub mod namespace;
 mod object;

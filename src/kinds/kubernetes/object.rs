@@ -14,6 +14,9 @@ use super::ownership::{MANAGER, identify, owned};
 /// The annotation that says which create made an object.
 pub(super) const CREATE: &str = "meshplan/create";
 
+/// How many objects of a read are asked for at once.
+pub(super) const WIDTH: usize = 8;
+
 const GET: &str = "kubernetes:Get";
 const APPLY: &str = "kubernetes:Apply";
 const CREATE_OPERATION: &str = "kubernetes:Create";

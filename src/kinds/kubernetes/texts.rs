@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::BASE64;
 use serde_json::Value as Json;
 
 use crate::model::{AttrPath, Value};
@@ -38,6 +39,12 @@ fn is_name(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A value's text. What is no text was never declared, and differs from all that could be.
+pub(super) fn decode(encoded: &str) -> String {
+    let bytes = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
