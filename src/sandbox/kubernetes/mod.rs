@@ -3,6 +3,7 @@
 //! Entry points: [`settle`] for what time does, [`forget`] when a cluster is deleted, [`objects::Objects`] for what is in
 //! one.
 
+pub mod charts;
 pub(crate) mod controllers;
 mod fresh;
 pub(crate) mod objects;
