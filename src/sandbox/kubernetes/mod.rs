@@ -20,6 +20,7 @@
 
 mod admission;
 pub(crate) mod auth;
+pub mod charts;
 pub(crate) mod controllers;
 mod decode;
 mod defaults;
