@@ -98,6 +98,7 @@
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
 //! | the topology | [`cli`] | read only |
 //! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
+//! | `STATE/helm/` | [`kinds`] | while helm runs: its values and kubeconfigs, the charts that were fetched, who works on which release; 0600 |
 //! | the kubeconfig of an existing cluster | [`kinds`] | read only |
 //! | `~/.aws/*`, `AWS_*` | the AWS SDK | credentials, read only |
 //!

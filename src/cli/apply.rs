@@ -16,7 +16,7 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, look_ahead, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
-use super::{audit, foreign, verify};
+use super::{audit, foreign, helm, verify};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::kinds::audit::Scope;
 use crate::model::event::{Event, Operation, Sink, Stamped};
@@ -68,8 +68,11 @@ pub(super) async fn apply(
     let account = session.check(store.state(), source.region.as_deref()).await?;
     let console = RefCell::new(console(context));
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
-    let plan = make(context, Some(&session), wanted, &mut &console).await?;
+    let mut plan = make(context, Some(&session), wanted, &mut &console).await?;
     look_ahead(context, &session, &source, &plan).await?;
+    context.judge(&helm::check(&session, &plan).await, None)?;
+    let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
+    context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
     let requests = verify::requests(&source);
     run(Ready { context, session, store, account, console, again, requests }, &plan, consent).await
@@ -234,6 +237,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             None => Ok(Exit::Done),
         };
     }
+    context.judge(&helm::check(&ready.session, plan).await, None)?;
     if !force {
         let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
         if !foreign.is_empty() {

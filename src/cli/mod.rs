@@ -11,6 +11,7 @@ mod context;
 mod drift;
 mod eks_token;
 mod foreign;
+mod helm;
 mod identity;
 mod interrupt;
 mod kubeconfig;
@@ -18,6 +19,7 @@ mod look;
 mod plan;
 mod report;
 mod sandbox;
+mod sandboxed;
 mod session;
 mod state;
 mod verify;
@@ -94,6 +96,8 @@ struct Environment {
     log: Option<String>,
     /// Where the operator's own identity is kept.
     identity: Option<PathBuf>,
+    /// Where programs are looked for.
+    path: Vec<PathBuf>,
 }
 
 impl Environment {
@@ -112,6 +116,7 @@ impl Environment {
                 std::env::var_os("XDG_CONFIG_HOME").as_ref().map(Path::new),
                 std::env::var_os("HOME").as_ref().map(Path::new),
             ),
+            path: std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
         }
     }
 }
@@ -119,6 +124,7 @@ impl Environment {
 fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start")?;
     let context = Context::new(cli.globals, streams, &environment.arguments, environment.identity.clone());
+    let context = context.searching(environment.path.clone());
     let exit = runtime.block_on(dispatch(&context, cli.command));
     // A connection that does not close must not keep the prompt.
     runtime.shutdown_background();

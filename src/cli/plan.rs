@@ -12,7 +12,7 @@ use super::args::{Format, PlanArgs, ScopeArgs};
 use super::clock::WallClock;
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
-use super::{Exit, data, foreign};
+use super::{Exit, data, foreign, helm};
 use crate::compile::Declaration;
 use crate::kinds::registry;
 use crate::model::diagnostic::did_you_mean;
@@ -44,12 +44,15 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
     if let Some(session) = &session {
         look_ahead(context, session, &source, &plan).await?;
+        context.judge(&helm::check(session, &plan).await, None)?;
         let foreign = foreign::foreign(session, &state, &plan).await?;
         if !foreign.is_empty() {
             context.judge(&[foreign::finding(&foreign, false)], None)?;
             plan.notes.extend(foreign.iter().map(foreign::sentence));
         }
     }
+    let findings = helm::previews(context, session.as_ref(), &state, &source, &mut plan).await;
+    context.judge(&findings, Some(&source))?;
     // What whoever applies it later has to find again.
     plan.basis = assume(&plan, &state)?;
     plan.region.clone_from(&source.region);

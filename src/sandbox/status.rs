@@ -53,7 +53,7 @@ impl Status {
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
-        settle(&mut state.world, now);
+        settle(&mut state.world, &service.options.quotas, now);
         let regions: Vec<RegionStatus> = state
             .world
             .regions()

@@ -31,9 +31,10 @@ pub fn render(report: &Report) -> Json {
         })
     });
     let causes = report.concerns().into_iter().map(|concern| {
-        let fails = concern.fails.iter().map(|(reader, peer, check)| {
-            json!({ "reader": reader, "peer": peer, "check": check.name() })
-        });
+        let fails = concern
+            .fails
+            .iter()
+            .map(|(reader, peer, check)| json!({ "reader": reader, "peer": peer, "check": check.name() }));
         json!({
             "code": concern.cause.code,
             "what": concern.cause.what,

@@ -150,12 +150,12 @@ struct Reserved {
 const RESERVED: &[Reserved] = &[
     Reserved {
         path: "std::fs",
-        modules: &["state::store", "sandbox", "cli", "vault::identities", "kinds::pki::client"],
+        modules: &["state::store", "sandbox", "cli", "vault::identities", "kinds::pki::client", "kinds::helm::program"],
         because: "files have owners: `state::store` the state, `sandbox` its world, `cli` what the user names",
     },
     Reserved {
         path: "std::os::…::fs",
-        modules: &["state::store", "sandbox", "cli", "vault::identities"],
+        modules: &["state::store", "sandbox", "cli", "vault::identities", "kinds::helm::program"],
         because: "as for `std::fs`",
     },
     Reserved { path: "tokio::fs", modules: &[], because: "as for `std::fs`, and not through a thread pool" },

@@ -51,7 +51,10 @@ fn cluster(state: &State, address: &Address, record: &Record) -> Option<(String,
         network,
         region: aws_region(&record.target).map(str::to_owned),
         eks: is_eks.then(|| text(&record.outputs.value(), "name").or_else(|| text(&spec, "name"))).flatten(),
-        reach: Reach { dns64: place.is_some_and(|place| has_dns64(state, place)), ..reach(is_eks, &spec, egress.as_ref()) },
+        reach: Reach {
+            dns64: place.is_some_and(|place| has_dns64(state, place)),
+            ..reach(is_eks, &spec, egress.as_ref())
+        },
         istio: version.unwrap_or(NEWEST),
         leaves_from: place.map(|place| leaves_from(state, place)).unwrap_or_default(),
     };
@@ -66,9 +69,11 @@ fn reach(is_eks: bool, spec: &Value, cni: Option<&Value>) -> Reach {
     };
     let auto = spec.get("auto_mode").is_some_and(|auto| *auto != Value::Null);
     match text(spec, "ip_family").as_deref() {
-        Some("ipv6") => {
-            Reach { pods: Family::Ipv6, other: !auto && switch(&["env", "ENABLE_V4_EGRESS"]) != Some(false), dns64: false }
-        }
+        Some("ipv6") => Reach {
+            pods: Family::Ipv6,
+            other: !auto && switch(&["env", "ENABLE_V4_EGRESS"]) != Some(false),
+            dns64: false,
+        },
         Some(_) => Reach {
             pods: Family::Ipv4,
             other: switch(&["env", "ENABLE_V6_EGRESS"]) == Some(true)
@@ -124,12 +129,9 @@ fn text(value: &Value, field: &str) -> Option<String> {
 fn number(value: &Value) -> Option<u16> {
     match value {
         Value::Number(number) => number.to_string().parse().ok(),
-        Value::Null
-        | Value::Bool(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_)
-        | Value::Unknown(_) => None,
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) | Value::Unknown(_) => {
+            None
+        }
     }
 }
 

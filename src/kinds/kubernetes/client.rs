@@ -153,13 +153,13 @@ impl Kube {
     }
 
     /// Makes one request and answers the JSON that came back.
-    pub(super) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
+    pub(in crate::kinds) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
         let (_, answer) = self.call_with_status(call).await?;
         Ok(answer)
     }
 
     /// The same, with the status: an apply answers 201 for what it made and 200 for what was there.
-    pub(super) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
+    pub(in crate::kinds) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
         let answer = self.exchange(&call).await?;
         let status = answer.status().as_u16();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

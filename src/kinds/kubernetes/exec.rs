@@ -134,7 +134,8 @@ fn ended(call: &Call, executed: Executed) -> Result<Ran, ProviderError> {
         return Ok(ran(0));
     }
     if text_at(&status, &["reason"]) == Some("NonZeroExitCode") {
-        let causes = at(&status, &["details", "causes"]).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let causes =
+            at(&status, &["details", "causes"]).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let code = causes.iter().find(|cause| text_at(cause, &["reason"]) == Some("ExitCode"));
         if let Some(code) = code.and_then(|cause| text_at(cause, &["message"])?.parse().ok()) {
             return Ok(ran(code));

@@ -79,7 +79,11 @@ fn call(namespace: &str, pod: &str, port: u16) -> Call {
 }
 
 fn failed(call: &Call, pod: &str, port: u16, why: &str) -> ProviderError {
-    ProviderError::new(ErrorClass::Transient, call.operation, format!("pod {pod} does not answer on port {port}: {why}"))
+    ProviderError::new(
+        ErrorClass::Transient,
+        call.operation,
+        format!("pod {pod} does not answer on port {port}: {why}"),
+    )
 }
 
 /// Makes the request over the forwarded port.

@@ -92,9 +92,8 @@ pub(super) fn run(world: &World, cluster: Cluster<'_>, pod: &Value, arguments: &
 
 fn client<'w>(world: &'w World, cluster: Cluster<'w>, pod: &Value, host: &str, port: u16) -> Option<Client<'w>> {
     let service = cluster.service(host, text(pod, "/metadata/namespace"))?;
-    let has_port = list(service, "/spec/ports")
-        .iter()
-        .any(|one| one.get("port").and_then(Value::as_u64) == Some(u64::from(port)));
+    let has_port =
+        list(service, "/spec/ports").iter().any(|one| one.get("port").and_then(Value::as_u64) == Some(u64::from(port)));
     let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
     // The pod as the world has it, which lives as long as the client.
     let pod = cluster.get("", "pods", Some(text(pod, "/metadata/namespace")), text(pod, "/metadata/name"))?;
@@ -145,8 +144,10 @@ fn transfer(
         Outcome::Answer(status, body) => Transfer { status, body, code: 0, message: String::new(), took },
         Outcome::Reset => failed(56, "Recv failure: Connection reset by peer".to_owned(), took),
         Outcome::Failed(_) => {
-            let message =
-                format!("Failed to connect to {host} port {port} after {} ms: Could not connect to server", took.as_millis());
+            let message = format!(
+                "Failed to connect to {host} port {port} after {} ms: Could not connect to server",
+                took.as_millis()
+            );
             failed(if took > Duration::from_secs(60) { 28 } else { 7 }, message, took)
         }
     }
@@ -262,7 +263,8 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Usage> {
         let seconds = || {
             let seconds = value.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
-            let seconds = seconds.ok_or_else(|| (2, format!("option --{name}: expected a proper numerical parameter")))?;
+            let seconds =
+                seconds.ok_or_else(|| (2, format!("option --{name}: expected a proper numerical parameter")))?;
             Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
         };
         match name {

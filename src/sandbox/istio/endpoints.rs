@@ -12,8 +12,7 @@ use super::view::{Cluster, NETWORK, has_proxy, label, list, text};
 use crate::model::Digest;
 use crate::sandbox::world::World;
 
-const NOT_CONNECTED: &str =
-    "Proxy not connected to this Pilot instance. It may be connected to another instance.\n";
+const NOT_CONNECTED: &str = "Proxy not connected to this Pilot instance. It may be connected to another instance.\n";
 
 /// Where a proxy is told to send requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +77,8 @@ pub(super) fn edsz(
     for (_, there) in &sight.known {
         for service in there.list("", "services", None) {
             let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
-            services.extend(list(service, "/spec/ports").iter().filter_map(port_of).map(|port| (namespace, name, port)));
+            services
+                .extend(list(service, "/spec/ports").iter().filter_map(port_of).map(|port| (namespace, name, port)));
         }
     }
     let assignments = services.into_iter().map(|(namespace, name, port)| {
@@ -221,7 +221,8 @@ fn port_of(port: &Value) -> Option<u16> {
 fn version(istiod: &Value) -> (u16, u16) {
     let images = list(istiod, "/spec/containers").iter().filter(|one| text(one, "/name") == "discovery");
     let image = images.map(|one| text(one, "/image")).next().unwrap_or_default();
-    let mut numbers = image.rsplit(':').next().unwrap_or_default().split(['.', '-']).map_while(|part| part.parse().ok());
+    let mut numbers =
+        image.rsplit(':').next().unwrap_or_default().split(['.', '-']).map_while(|part| part.parse().ok());
     // One that does not say is as new as any.
     match (numbers.next(), numbers.next()) {
         (Some(major), Some(minor)) => (major, minor),

@@ -73,8 +73,7 @@ pub(super) fn gateways(
 fn gateway(service: &Value) -> Option<(&str, u16)> {
     let network = label(service, NETWORK).filter(|network| !network.is_empty())?;
     let port = label(service, "networking.istio.io/gatewayPort").map_or(Some(PORT), |port| port.parse().ok())?;
-    let listens = list(service, "/spec/ports")
-        .iter()
-        .any(|one| one.get("port").and_then(Value::as_u64) == Some(u64::from(port)));
+    let listens =
+        list(service, "/spec/ports").iter().any(|one| one.get("port").and_then(Value::as_u64) == Some(u64::from(port)));
     (listens && text(service, "/spec/type") == "LoadBalancer").then_some((network, port))
 }

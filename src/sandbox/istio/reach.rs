@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::view::{Cluster, is_ready, text};
 use crate::sandbox::world::World;
-use crate::sandbox::world::rows::{LoadBalancer, Peer, Route, RouteTarget, Subnet};
 use crate::sandbox::world::rows::elb::Target;
+use crate::sandbox::world::rows::{LoadBalancer, Peer, Route, RouteTarget, Subnet};
 
 /// What is translated to IPv4 on the way (RFC 6052).
 const NAT64: u128 = 0x0064_ff9b << 96;
@@ -81,9 +81,11 @@ fn ipv6_egress(cluster: Cluster<'_>, pod: &Value) -> Option<IpAddr> {
     let is_on = |pointer: &str| text(&configuration, pointer) == "true";
     let subnet = subnet(cluster, pod)?;
     let block = subnet.ipv6.iter().find(|block| block.is_held())?;
-    let lets_out = cluster.region.security_group_rules.linked(&cluster.row.group_id).any(|rule| {
-        rule.egress && matches!(&rule.peer, Peer::Ipv6(range) if range.prefix_len() == 0)
-    });
+    let lets_out = cluster
+        .region
+        .security_group_rules
+        .linked(&cluster.row.group_id)
+        .any(|rule| rule.egress && matches!(&rule.peer, Peer::Ipv6(range) if range.prefix_len() == 0));
     let works = is_on("/env/ENABLE_V6_EGRESS") && is_on("/init/env/ENABLE_V6_EGRESS") && subnet.assign_ipv6 && lets_out;
     works.then(|| IpAddr::V6(block.block.hosts().next().unwrap_or(block.block.network())))
 }
@@ -97,7 +99,8 @@ fn ipv4_egress(cluster: Cluster<'_>) -> bool {
 
 /// The address that a pod's connection to a public address comes from; `None` if there is no way.
 fn source(cluster: Cluster<'_>, pod: &Value, to: IpAddr) -> Option<IpAddr> {
-    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok())?;
+    let own =
+        super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok())?;
     let subnet = subnet(cluster, pod)?;
     match to {
         IpAddr::V4(_) if own.is_ipv6() && !ipv4_egress(cluster) => None,
@@ -146,7 +149,12 @@ pub(super) fn api(from: Cluster<'_>, pod: &Value, target: Cluster<'_>) -> bool {
         tried.push(IpAddr::V6(synthesised(outside)));
     }
     let admits = |source: &IpAddr| {
-        target.row.public_cidrs.iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(source))
+        target
+            .row
+            .public_cidrs
+            .iter()
+            .filter_map(|range| range.parse::<IpNet>().ok())
+            .any(|range| range.contains(source))
     };
     tried.into_iter().filter_map(|to| source(from, pod, to)).any(|source| admits(&source))
 }
@@ -193,7 +201,8 @@ pub(super) fn through_balancer<'w>(
     (address, port): (IpAddr, u16),
 ) -> Result<(Cluster<'w>, &'w Value), Failure> {
     let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
-    let source = source(from, pod, address).or(own.filter(|own| own.is_ipv6() == address.is_ipv6() && is_private(address)));
+    let source =
+        source(from, pod, address).or(own.filter(|own| own.is_ipv6() == address.is_ipv6() && is_private(address)));
     let source = source.ok_or(Failure::Unreachable)?;
     let address = match address {
         IpAddr::V6(v6) => embedded(v6).map_or(address, IpAddr::V4),
@@ -202,8 +211,7 @@ pub(super) fn through_balancer<'w>(
     for region in world.regions() {
         let has = |interface: &&crate::sandbox::world::rows::NetworkInterface| match address {
             IpAddr::V4(v4) => {
-                interface.public_ip == Some(v4)
-                    || (interface.private_ip == v4 && interface.vpc_id == from.row.vpc_id)
+                interface.public_ip == Some(v4) || (interface.private_ip == v4 && interface.vpc_id == from.row.vpc_id)
             }
             IpAddr::V6(v6) => interface.ipv6.contains(&v6),
         };
@@ -223,7 +231,8 @@ pub(super) fn through_balancer<'w>(
             Cluster::all(world, from.now).filter(|one| one.row.vpc_id == balancer.vpc_id).collect();
         // Without a healthy target the connection is reset.
         let healthy = group.targets.iter().filter(is_healthy);
-        let mut pods = healthy.filter_map(|target| clusters.iter().find_map(|cluster| Some((*cluster, pod_at(*cluster, &target.id)?))));
+        let mut pods = healthy
+            .filter_map(|target| clusters.iter().find_map(|cluster| Some((*cluster, pod_at(*cluster, &target.id)?))));
         return pods.next().ok_or(Failure::Refused);
     }
     Err(Failure::Timeout)
@@ -279,9 +288,8 @@ pub(super) fn direct(from: Cluster<'_>, pod: &Value, to: Cluster<'_>, port: u16)
     }
     let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
     let rules = || to.region.security_group_rules.linked(&to.row.group_id);
-    let by_group = rules().any(|rule| {
-        !rule.egress && rule.protocol == "-1" && rule.peer == Peer::Group(from.row.group_id.clone())
-    });
+    let by_group = rules()
+        .any(|rule| !rule.egress && rule.protocol == "-1" && rule.peer == Peer::Group(from.row.group_id.clone()));
     let by_address = own.is_some_and(|own| admits(rules(), own, port));
     if from.row.group_id == to.row.group_id || by_group || by_address { Ok(()) } else { Err(Failure::Timeout) }
 }

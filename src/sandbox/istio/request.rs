@@ -44,7 +44,9 @@ impl<'w> Client<'w> {
     pub(super) fn new(world: &'w World, cluster: Cluster<'w>, pod: &'w Value, service: (&str, &str, u16)) -> Self {
         let endpoints = if has_proxy(pod) {
             // What its proxy was told stays when no istiod is left to tell it anew: then nothing new is known.
-            serving(cluster, pod).map(|istiod| Sight::of(world, cluster, istiod).endpoints(pod, service)).unwrap_or_default()
+            serving(cluster, pod)
+                .map(|istiod| Sight::of(world, cluster, istiod).endpoints(pod, service))
+                .unwrap_or_default()
         } else {
             let direct = |backend: Backend<'w>| backend.endpoint();
             local(cluster, service).into_iter().map(direct).collect()
@@ -72,11 +74,15 @@ impl<'w> Client<'w> {
         };
         match end {
             Ok((there, server)) if by_proxy && has_proxy(server) && !trust::is_mutual(self.cluster, there) => (
-                unavailable("remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"),
+                unavailable(
+                    "remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end",
+                ),
                 REFUSAL,
             ),
             // A server that takes mTLS alone ends the connection.
-            Ok((there, server)) if !by_proxy && has_proxy(server) && is_strict(there, server) => (Outcome::Reset, REFUSAL),
+            Ok((there, server)) if !by_proxy && has_proxy(server) && is_strict(there, server) => {
+                (Outcome::Reset, REFUSAL)
+            }
             Ok((_, server)) => (answer(server, path), ANSWER),
             Err(failure) => failed(failure, by_proxy),
         }
@@ -148,7 +154,10 @@ fn answer(server: &Value, path: &str) -> Outcome {
             Outcome::Answer(200, format!("Hello version: {version}, instance: {instance}\n"))
         }
         "/health" => Outcome::Answer(200, "Helloworld is healthy".to_owned()),
-        _ => Outcome::Answer(404, "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n".to_owned()),
+        _ => Outcome::Answer(
+            404,
+            "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n".to_owned(),
+        ),
     }
 }
 
@@ -163,13 +172,13 @@ fn failed(failure: Failure, by_proxy: bool) -> (Outcome, Duration) {
         return (Outcome::Failed(failure), took);
     }
     let outcome = match failure {
-        Failure::Refused => {
-            unavailable("remote connection failure, transport failure reason: delayed connect error: Connection refused")
-        }
+        Failure::Refused => unavailable(
+            "remote connection failure, transport failure reason: delayed connect error: Connection refused",
+        ),
         Failure::Timeout => unavailable("connection timeout"),
-        Failure::Unreachable => {
-            unavailable("remote connection failure, transport failure reason: immediate connect error: Network is unreachable")
-        }
+        Failure::Unreachable => unavailable(
+            "remote connection failure, transport failure reason: immediate connect error: Network is unreachable",
+        ),
     };
     (outcome, took)
 }

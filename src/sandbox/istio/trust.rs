@@ -10,7 +10,8 @@ use super::view::{Cluster, SYSTEM, decoded};
 pub(super) fn roots(cluster: Cluster<'_>) -> BTreeSet<Vec<u8>> {
     let secret = cluster.get("", "secrets", Some(SYSTEM), "cacerts");
     let text = secret.and_then(|secret| decoded(secret, "root-cert.pem").or_else(|| decoded(secret, "ca.crt")));
-    let given = text.map(|text| Pem::iter_from_buffer(&text).filter_map(Result::ok).map(|block| block.contents).collect());
+    let given =
+        text.map(|text| Pem::iter_from_buffer(&text).filter_map(Result::ok).map(|block| block.contents).collect());
     // Self-signed: no two clusters have the same.
     given.unwrap_or_else(|| BTreeSet::from([format!("self-signed by {}", cluster.row.unique).into_bytes()]))
 }

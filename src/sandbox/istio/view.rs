@@ -111,7 +111,8 @@ pub(super) fn instant(object: &Value, pointer: &str) -> Option<Timestamp> {
 /// Whether a pod is ready.
 pub(super) fn is_ready(pod: &Value) -> bool {
     let ready = |one: &&Value| text(one, "/type") == "Ready" && text(one, "/status") == "True";
-    pod.pointer("/metadata/deletionTimestamp").is_none() && list(pod, "/status/conditions").iter().any(|one| ready(&one))
+    pod.pointer("/metadata/deletionTimestamp").is_none()
+        && list(pod, "/status/conditions").iter().any(|one| ready(&one))
 }
 
 /// Whether a container of a pod runs.
@@ -129,7 +130,9 @@ pub(super) fn has_proxy(pod: &Value) -> bool {
 
 /// Whether a selector of labels matches an object; one that names none matches none.
 pub(super) fn selects(selector: Option<&Value>, object: &Value) -> bool {
-    let Some(selector) = selector.and_then(Value::as_object).filter(|selector| !selector.is_empty()) else { return false };
+    let Some(selector) = selector.and_then(Value::as_object).filter(|selector| !selector.is_empty()) else {
+        return false;
+    };
     selector.iter().all(|(name, value)| label(object, name) == value.as_str())
 }
 

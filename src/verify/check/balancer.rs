@@ -37,14 +37,18 @@ fn known(peer: Side<'_>, gateway: &Gateway, balancer: &Balancer) -> Verdict {
     let Balancer::Known { kind, state, targets, .. } = balancer else {
         return Verdict::Fail(vec![Cause::new(
             "load-balancer-unknown",
-            format!("{address}, the address of {name}'s gateway, is no network load balancer of the region: a classic one, or deleted"),
+            format!(
+                "{address}, the address of {name}'s gateway, is no network load balancer of the region: a classic one, or deleted"
+            ),
             "gateways need a network load balancer (`loadBalancerClass: service.k8s.aws/nlb`); a classic one breaks TLS passthrough",
         )]);
     };
     if kind != "network" {
         return Verdict::Fail(vec![Cause::new(
             "load-balancer-kind",
-            format!("{name}'s gateway is behind an {kind} load balancer, which ends TLS instead of passing it on: requests get a 503"),
+            format!(
+                "{name}'s gateway is behind an {kind} load balancer, which ends TLS instead of passing it on: requests get a 503"
+            ),
             "gateways need a network load balancer (`loadBalancerClass: service.k8s.aws/nlb`)",
         )]);
     }

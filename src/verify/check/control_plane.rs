@@ -10,7 +10,9 @@ pub(super) fn check(view: &View<'_>) -> Verdict {
         return Verdict::Fail(vec![Cause::settling(
             "istiod-absent",
             format!("{reader} has no istiod pod in istio-system"),
-            format!("see `kubectl -n istio-system get deployment istiod` in {reader}; `meshplan drift` says whether it was removed"),
+            format!(
+                "see `kubectl -n istio-system get deployment istiod` in {reader}; `meshplan drift` says whether it was removed"
+            ),
         )]);
     }
     let mut causes: Vec<Cause> = Vec::new();
@@ -43,7 +45,8 @@ fn look(view: &View<'_>, istiod: &Istiod) -> Option<Cause> {
         Ok(clusters) => clusters,
         Err(why) => {
             let what = format!("{reader}'s istiod {} does not say which clusters it reads: {why}", pod.name);
-            let remedy = "the caller needs `create` on pods/portforward in istio-system, and istiod ENABLE_DEBUG_ON_HTTP";
+            let remedy =
+                "the caller needs `create` on pods/portforward in istio-system, and istiod ENABLE_DEBUG_ON_HTTP";
             return Some(Cause { settles: why.passes, ..Cause::new("istiod-silent", what, remedy) });
         }
     };
@@ -78,7 +81,9 @@ fn unlisted(view: &View<'_>) -> Cause {
     let keyed: Vec<&RemoteSecret> = secrets.iter().filter(|secret| secret.key == peer).collect();
     let named: Vec<&RemoteSecret> = secrets.iter().filter(|secret| secret.secret == name).collect();
     match (keyed.as_slice(), named.as_slice()) {
-        ([], []) => Cause::new("remote-secret-missing", format!("{reader}'s istiod has no remote secret for {peer}"), mend),
+        ([], []) => {
+            Cause::new("remote-secret-missing", format!("{reader}'s istiod has no remote secret for {peer}"), mend)
+        }
         ([], [named, ..]) => {
             let what = if named.key == reader {
                 format!(
@@ -86,24 +91,36 @@ fn unlisted(view: &View<'_>) -> Cause {
                     named.key
                 )
             } else {
-                format!("{reader}'s remote secret {name} has the key `{}`, and the key is the cluster's id: it must be `{peer}`", named.key)
+                format!(
+                    "{reader}'s remote secret {name} has the key `{}`, and the key is the cluster's id: it must be `{peer}`",
+                    named.key
+                )
             };
             Cause::new("remote-secret-wrong-key", what, mend)
         }
         ([secret, ..], _) if !keyed.iter().any(|secret| secret.labelled) => Cause::new(
             "remote-secret-unlabelled",
-            format!("{reader}'s remote secret {} for {peer} lacks the label istio/multiCluster=true, so istiod does not see it", secret.secret),
+            format!(
+                "{reader}'s remote secret {} for {peer} lacks the label istio/multiCluster=true, so istiod does not see it",
+                secret.secret
+            ),
             mend,
         ),
         ([secret, ..], _) => match &secret.kubeconfig {
             Err(why) => Cause::new(
                 "remote-secret-unusable",
-                format!("{reader}'s istiod refuses the kubeconfig in the remote secret {} for {peer}: {why}", secret.secret),
+                format!(
+                    "{reader}'s istiod refuses the kubeconfig in the remote secret {} for {peer}: {why}",
+                    secret.secret
+                ),
                 mend,
             ),
             Ok(_) => Cause::settling(
                 "remote-secret-overlooked",
-                format!("{reader}'s istiod does not list {peer}, although the remote secret {} is there", secret.secret),
+                format!(
+                    "{reader}'s istiod does not list {peer}, although the remote secret {} is there",
+                    secret.secret
+                ),
                 restart(view),
             ),
         },
@@ -112,9 +129,8 @@ fn unlisted(view: &View<'_>) -> Cause {
 
 fn restart(view: &View<'_>) -> String {
     let reader = view.reader.name;
-    let mut remedy = format!(
-        "if it stays so for a minute: `kubectl -n istio-system rollout restart deployment istiod` in {reader}"
-    );
+    let mut remedy =
+        format!("if it stays so for a minute: `kubectl -n istio-system rollout restart deployment istiod` in {reader}");
     if !view.reader.declared.istio.follows_rotations() {
         remedy.push_str("; Istio before 1.30.3 can wedge when a remote secret changes");
     }
@@ -145,7 +161,9 @@ fn not_synced(view: &View<'_>, status: &str) -> Cause {
         settles: true,
         ..Cause::new(
             "remote-unsynced",
-            format!("{reader}'s istiod says `{status}` of {peer}, whose API server lets it in as far as can be seen from here"),
+            format!(
+                "{reader}'s istiod says `{status}` of {peer}, whose API server lets it in as far as can be seen from here"
+            ),
             restart(view),
         )
     }
@@ -160,7 +178,10 @@ fn stale(view: &View<'_>, access: &RemoteAccess) -> Option<Cause> {
     {
         return Some(Cause::new(
             "remote-secret-elsewhere",
-            format!("{reader}'s remote secret for {peer} leads to {}, and {peer}'s API server is {}", access.server, api.url),
+            format!(
+                "{reader}'s remote secret for {peer} leads to {}, and {peer}'s API server is {}",
+                access.server, api.url
+            ),
             mend,
         ));
     }
@@ -168,7 +189,9 @@ fn stale(view: &View<'_>, access: &RemoteAccess) -> Option<Cause> {
     if tokens.is_empty() {
         return Some(Cause::new(
             "reader-token-missing",
-            format!("{peer} has no token for its istio-reader-service-account any more, so the one in {reader}'s remote secret is refused"),
+            format!(
+                "{peer} has no token for its istio-reader-service-account any more, so the one in {reader}'s remote secret is refused"
+            ),
             "`meshplan apply` makes it, and writes the remote secrets anew",
         ));
     }
@@ -193,7 +216,10 @@ fn out_of_reach(view: &View<'_>) -> Option<Cause> {
     if families.is_empty() {
         return Some(Cause::new(
             "remote-api-family",
-            format!("{reader}'s pods have only {} addresses, and {peer}'s API server has none of that family", reach.pods),
+            format!(
+                "{reader}'s pods have only {} addresses, and {peer}'s API server has none of that family",
+                reach.pods
+            ),
             "give them a way to IPv4: managed nodes (whose CNI translates), or `dns64 = true` for the network",
         ));
     }
@@ -206,9 +232,9 @@ fn out_of_reach(view: &View<'_>) -> Option<Cause> {
     }
     let admits = |from: &ipnet::IpNet| api.admits.iter().any(|range| range.contains(from));
     let leaves = &view.reader.declared.leaves_from;
-    let usable = leaves.iter().filter(|from| {
-        families.contains(&if from.addr().is_ipv6() { Family::Ipv6 } else { Family::Ipv4 })
-    });
+    let usable = leaves
+        .iter()
+        .filter(|from| families.contains(&if from.addr().is_ipv6() { Family::Ipv6 } else { Family::Ipv4 }));
     let usable: Vec<&ipnet::IpNet> = usable.collect();
     if usable.is_empty() || usable.iter().any(|from| admits(from)) {
         return None;
@@ -220,6 +246,8 @@ fn out_of_reach(view: &View<'_>) -> Option<Cause> {
             listed(&api.admits),
             listed(usable)
         ),
-        format!("`meshplan apply` puts it right where the topology says `[api_access] public = \"peers\"`; else add the range to {peer}'s publicAccessCidrs"),
+        format!(
+            "`meshplan apply` puts it right where the topology says `[api_access] public = \"peers\"`; else add the range to {peer}'s publicAccessCidrs"
+        ),
     ))
 }

@@ -25,7 +25,9 @@ pub(super) fn check(view: &View<'_>, before: &[Finding]) -> Verdict {
             return Verdict::Fail(vec![Cause::settling(
                 "proxy-not-connected",
                 format!("the proxy of {reader}'s curl pod is connected to none of its istiods"),
-                format!("see the log of its container istio-proxy: `kubectl -n sample logs deployment/curl -c istio-proxy` in {reader}"),
+                format!(
+                    "see the log of its container istio-proxy: `kubectl -n sample logs deployment/curl -c istio-proxy` in {reader}"
+                ),
             )]);
         }
     };
@@ -58,7 +60,9 @@ pub(super) fn asks(view: &View<'_>, here: &SampleFacts) -> Option<Cause> {
     if !here.has_service {
         return Some(Cause::new(
             "sample-service-missing",
-            format!("{reader} has no Service sample/helloworld, so the name does not resolve there, wherever its pods are"),
+            format!(
+                "{reader} has no Service sample/helloworld, so the name does not resolve there, wherever its pods are"
+            ),
             "`meshplan apply`: the Service is declared in every cluster",
         ));
     }
@@ -93,7 +97,10 @@ fn usable(app: &str, cluster: &str, pod: &Pod, failure: Option<&String>) -> Opti
         let failure = failure.map(|said| format!(" ({said})")).unwrap_or_default();
         return Some(Cause::new(
             "sample-without-proxy",
-            format!("{cluster}'s {app} pod {} has no proxy: it was made before the injector was ready{failure}", pod.name),
+            format!(
+                "{cluster}'s {app} pod {} has no proxy: it was made before the injector was ready{failure}",
+                pod.name
+            ),
             format!("`kubectl -n sample delete pod {}` in {cluster}: its successor is injected", pod.name),
         ));
     }
@@ -134,7 +141,9 @@ fn bypassed(view: &View<'_>, direct: &[&IpAddr]) -> Cause {
             "{reader}'s proxies are told the pods of {peer} themselves ({}) and not the gateway of {network}: {because}",
             listed(direct.iter().copied())
         ),
-        format!("install {peer}'s istiod with `global.network: {network}` and restart its workloads, which then are labelled with it"),
+        format!(
+            "install {peer}'s istiod with `global.network: {network}` and restart its workloads, which then are labelled with it"
+        ),
     )
 }
 
@@ -148,7 +157,9 @@ fn missing(view: &View<'_>, before: &[Finding]) -> Verdict {
     let (reader, peer) = (view.reader.name, view.peer.name);
     Verdict::Fail(vec![Cause::settling(
         "endpoints-missing",
-        format!("{reader}'s proxies are not told of {peer}'s helloworld, although {reader}'s istiod reads {peer} and knows its gateway"),
+        format!(
+            "{reader}'s proxies are not told of {peer}'s helloworld, although {reader}'s istiod reads {peer} and knows its gateway"
+        ),
         "endpoints follow within seconds; after that, see whether a DestinationRule or PeerAuthentication turns mTLS off for it, which gateways need",
     )])
 }

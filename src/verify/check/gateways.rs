@@ -99,8 +99,12 @@ pub(super) fn families(view: &View<'_>, addresses: &[IpAddr]) -> Option<Cause> {
                 "the gateway of {network} has only {have} addresses and {reader}'s proxies are {pods} only: Istio 1.30 and newer drop the endpoint, without a word"
             ),
             match pods {
-                Family::Ipv6 => format!("make the gateway of {network} dual-stack: `dual_stack = true` for the network, whose load balancer then has both"),
-                Family::Ipv4 => format!("make the gateway of {network} dual-stack, or give {reader}'s pods IPv6 egress (`v6_egress = true`)"),
+                Family::Ipv6 => format!(
+                    "make the gateway of {network} dual-stack: `dual_stack = true` for the network, whose load balancer then has both"
+                ),
+                Family::Ipv4 => format!(
+                    "make the gateway of {network} dual-stack, or give {reader}'s pods IPv6 egress (`v6_egress = true`)"
+                ),
             },
         ));
     }
@@ -165,7 +169,9 @@ fn unknown(view: &View<'_>, istiod: &Istiod) -> Cause {
     if !gateway.ports.contains(&PORT) {
         return Cause::new(
             "gateway-port-missing",
-            format!("{peer}'s gateway Service {name} is labelled for {network} and has no port {PORT}: istiod ignores it"),
+            format!(
+                "{peer}'s gateway Service {name} is labelled for {network} and has no port {PORT}: istiod ignores it"
+            ),
             format!("give the Service the port {PORT}; `meshplan apply` does for the one that it owns"),
         );
     }
@@ -181,7 +187,9 @@ fn unknown(view: &View<'_>, istiod: &Istiod) -> Cause {
         if !istiod.resolves_hostnames {
             return Cause::new(
                 "gateway-hostname-ignored",
-                format!("{peer}'s gateway {name} has a host name for an address, and {reader}'s istiod does not resolve those (RESOLVE_HOSTNAME_GATEWAYS=false)"),
+                format!(
+                    "{peer}'s gateway {name} has a host name for an address, and {reader}'s istiod does not resolve those (RESOLVE_HOSTNAME_GATEWAYS=false)"
+                ),
                 "take RESOLVE_HOSTNAME_GATEWAYS out of istiod's environment: AWS load balancers have host names only",
             );
         }
@@ -200,13 +208,21 @@ fn unknown(view: &View<'_>, istiod: &Istiod) -> Cause {
 
 fn unlabelled(view: &View<'_>, gateways: &[Gateway]) -> Cause {
     let (peer, network) = (view.peer.name, &view.peer.declared.network);
-    let remedy = format!("`meshplan apply` puts it right: kubernetes.manifest/{peer}/istio-system/service/istio-eastwestgateway");
+    let remedy = format!(
+        "`meshplan apply` puts it right: kubernetes.manifest/{peer}/istio-system/service/istio-eastwestgateway"
+    );
     let Some(gateway) = gateways.first() else {
         return Cause::new("gateway-service-missing", format!("{peer} has no gateway Service for {network}"), remedy);
     };
     let what = match &gateway.network {
-        None => format!("{peer}'s gateway Service {} lacks the label topology.istio.io/network={network}, so nobody takes it for a gateway", gateway.name),
-        Some(other) => format!("{peer}'s gateway Service {} is labelled for the network {other}, and {peer} is in {network}", gateway.name),
+        None => format!(
+            "{peer}'s gateway Service {} lacks the label topology.istio.io/network={network}, so nobody takes it for a gateway",
+            gateway.name
+        ),
+        Some(other) => format!(
+            "{peer}'s gateway Service {} is labelled for the network {other}, and {peer} is in {network}",
+            gateway.name
+        ),
     };
     Cause::new("gateway-unlabelled", what, remedy)
 }

@@ -61,9 +61,7 @@ fn pair(mesh: &Mesh, facts: &Facts, reader: &str, peer: &str) -> Pair {
     let findings = match (side(mesh, facts, reader), side(mesh, facts, peer)) {
         (Ok(reader), Ok(peer)) => judge(&View { mesh, reader, peer }),
         (Err(cause), Ok(_)) | (Ok(_), Err(cause)) => unseen(vec![cause]),
-        (Err(first), Err(second)) => {
-            unseen(if first == second { vec![first] } else { vec![first, second] })
-        }
+        (Err(first), Err(second)) => unseen(if first == second { vec![first] } else { vec![first, second] }),
     };
     Pair { reader: reader.to_owned(), peer: peer.to_owned(), findings }
 }
@@ -119,7 +117,11 @@ fn unseen(causes: Vec<Cause>) -> Vec<Finding> {
         Some(causes) => Verdict::Fail(causes),
         None => Verdict::Follows(Check::ALL[0]),
     };
-    Check::ALL.iter().zip(Check::ALL.iter().map(verdict)).map(|(check, verdict)| Finding { check: *check, verdict }).collect()
+    Check::ALL
+        .iter()
+        .zip(Check::ALL.iter().map(verdict))
+        .map(|(check, verdict)| Finding { check: *check, verdict })
+        .collect()
 }
 
 /// `one`, `one and another`, `one, another and a third`.

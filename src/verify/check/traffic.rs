@@ -18,7 +18,8 @@ pub(super) fn check(view: &View<'_>, before: &[Finding]) -> Verdict {
         Some(Ok(replies)) => replies,
         Some(Err(why)) => {
             let what = format!("requests cannot be sent from {reader}'s curl pod: {why}");
-            let remedy = "the caller needs `create` on pods/exec in the namespace sample (before Kubernetes 1.35 `get`)";
+            let remedy =
+                "the caller needs `create` on pods/exec in the namespace sample (before Kubernetes 1.35 `get`)";
             return Verdict::Fail(vec![Cause { settles: why.passes, ..Cause::new("exec-failed", what, remedy) }]);
         }
         // Without a pod that asks.
@@ -51,7 +52,12 @@ pub(super) fn check(view: &View<'_>, before: &[Finding]) -> Verdict {
     if !unheard.is_empty() && there.servers.len() < replies.len() {
         return Verdict::Fail(vec![Cause::settling(
             "version-silent",
-            format!("{reader} never heard version {} of {} in {} requests", unheard.join(", "), view.peer.name, replies.len()),
+            format!(
+                "{reader} never heard version {} of {} in {} requests",
+                unheard.join(", "),
+                view.peer.name,
+                replies.len()
+            ),
             "verify again; if it stays so, see that version's pods",
         )]);
     }
@@ -119,7 +125,9 @@ fn failed(view: &View<'_>, failures: &BTreeMap<String, usize>, sent: usize) -> C
     };
     Cause::settling(
         "requests-failed",
-        format!("{n} of {sent} requests from {reader} to helloworld failed, with {peer} among those that answer: {text}"),
+        format!(
+            "{n} of {sent} requests from {reader} to helloworld failed, with {peer} among those that answer: {text}"
+        ),
         remedy,
     )
 }
@@ -128,7 +136,9 @@ fn silent(view: &View<'_>, sent: usize) -> Cause {
     let (reader, peer) = (view.reader.name, view.peer.name);
     Cause::settling(
         "only-others-answer",
-        format!("none of {sent} requests from {reader} was answered by {peer}, although {reader}'s proxies are told of it"),
+        format!(
+            "none of {sent} requests from {reader} was answered by {peer}, although {reader}'s proxies are told of it"
+        ),
         "see whether a DestinationRule for helloworld turns on locality load balancing (outlierDetection), which prefers what is near",
     )
 }

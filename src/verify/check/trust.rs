@@ -18,7 +18,8 @@ pub(super) fn check(view: &View<'_>) -> Verdict {
     match reader {
         Some(reader) if causes.is_empty() => {
             let root = reader.roots.first().map_or("", |root| root.get(..16).unwrap_or(root));
-            let more = if reader.roots.len() > 1 { format!(" and {} more", reader.roots.len() - 1) } else { String::new() };
+            let more =
+                if reader.roots.len() > 1 { format!(" and {} more", reader.roots.len() - 1) } else { String::new() };
             Verdict::Pass(format!("one root: sha256 {root}…{more}"))
         }
         _ => Verdict::Fail(causes),
@@ -71,7 +72,9 @@ fn compare(view: &View<'_>, reader: &Bundle, peer: &Bundle) -> Option<Cause> {
         }
         return Some(Cause::new(
             "roots-differ",
-            format!("{here} and {there} trust different roots: their workloads refuse each other (CERTIFICATE_VERIFY_FAILED)"),
+            format!(
+                "{here} and {there} trust different roots: their workloads refuse each other (CERTIFICATE_VERIFY_FAILED)"
+            ),
             "give both intermediates of one root: apply the topology again, then restart istiod and the workloads of the cluster whose root was wrong",
         ));
     }
@@ -105,7 +108,10 @@ fn published(side: Side<'_>) -> Option<Cause> {
                 side.name,
                 listed(stale)
             ),
-            format!("if it stays so for two minutes: `kubectl -n istio-system rollout restart deployment istiod` in {}", side.name),
+            format!(
+                "if it stays so for two minutes: `kubectl -n istio-system rollout restart deployment istiod` in {}",
+                side.name
+            ),
         )
     })
 }

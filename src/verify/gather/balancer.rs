@@ -35,7 +35,8 @@ async fn look(client: &Client, host: &str) -> Result<Balancer, ProviderError> {
     let listeners = client.describe_listeners().load_balancer_arn(arn).send().await;
     let listeners = listeners.map_err(|error| refused("elasticloadbalancing:DescribeListeners", error))?;
     let ours = listeners.listeners().iter().find(|listener| listener.port() == Some(PORT));
-    let group = ours.and_then(|listener| listener.default_actions().first()).and_then(|action| action.target_group_arn());
+    let group =
+        ours.and_then(|listener| listener.default_actions().first()).and_then(|action| action.target_group_arn());
     let targets = match group {
         Some(group) => {
             let health = client.describe_target_health().target_group_arn(group).send().await;

@@ -125,7 +125,8 @@ impl Looker<'_> {
             let selector = gateway.pointer("/spec/selector");
             serves && (pods.is_empty() || pods.iter().any(|pod| selects(selector, pod)))
         };
-        let name = |gateway: &Json| format!("{}/{}", text(gateway, "/metadata/namespace"), text(gateway, "/metadata/name"));
+        let name =
+            |gateway: &Json| format!("{}/{}", text(gateway, "/metadata/namespace"), text(gateway, "/metadata/name"));
         Ok(gateways.iter().filter(opens).map(name).collect())
     }
 
@@ -194,7 +195,9 @@ pub(super) fn is_going(object: &Json) -> bool {
 
 /// Whether a selector of labels matches an object. One that selects nothing by name matches none.
 fn selects(selector: Option<&Json>, object: &Json) -> bool {
-    let Some(selector) = selector.and_then(Json::as_object).filter(|selector| !selector.is_empty()) else { return false };
+    let Some(selector) = selector.and_then(Json::as_object).filter(|selector| !selector.is_empty()) else {
+        return false;
+    };
     selector.iter().all(|(name, value)| label(object, name) == value.as_str())
 }
 
@@ -228,13 +231,12 @@ fn why(pod: &Json) -> Option<String> {
     let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let statuses = statuses.iter().flat_map(|pointer| list_at(pod, pointer));
     let waiting = |status: &Json| {
-        joined(text(status, "/state/waiting/reason"), text(status, "/state/waiting/message")).filter(|why| why != "PodInitializing")
+        joined(text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"))
+            .filter(|why| why != "PodInitializing")
     };
     let conditions = list_at(pod, "/status/conditions").iter().filter(|one| text(one, "/status") == "False");
     let mut said = statuses.filter_map(waiting);
-    said.next().or_else(|| {
-        conditions.filter_map(|one| joined(text(one, "/reason"), text(one, "/message"))).next()
-    })
+    said.next().or_else(|| conditions.filter_map(|one| joined(text(one, "/reason"), text(one, "/message"))).next())
 }
 
 /// The environment of a pod's container.

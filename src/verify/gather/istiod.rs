@@ -44,7 +44,8 @@ impl Looker<'_> {
             let pod = pod(object);
             let (clusters, gateways) =
                 if pod.ready { self.debug(kube, &pod.name).await } else { (Ok(Vec::new()), Ok(Vec::new())) };
-            let resolves = environment(object, "discovery").get("RESOLVE_HOSTNAME_GATEWAYS").map(String::as_str) != Some("false");
+            let resolves =
+                environment(object, "discovery").get("RESOLVE_HOSTNAME_GATEWAYS").map(String::as_str) != Some("false");
             istiods.push(Istiod { pod, resolves_hostnames: resolves, clusters, gateways });
         }
         istiods

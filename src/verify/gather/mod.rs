@@ -70,11 +70,7 @@ impl Looker<'_> {
     }
 
     /// The answer of a request, or that it did not come in time.
-    async fn within<T>(
-        self,
-        limit: Duration,
-        request: impl Future<Output = Result<T, ProviderError>>,
-    ) -> Seen<T> {
+    async fn within<T>(self, limit: Duration, request: impl Future<Output = Result<T, ProviderError>>) -> Seen<T> {
         tokio::select! {
             biased;
             answer = request => answer.map_err(|error| unseen(&error)),

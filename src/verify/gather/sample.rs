@@ -48,7 +48,8 @@ impl Looker<'_> {
     }
 
     async fn requests(self, kube: &Kube, pod: &str, port: u16, requests: u32) -> Seen<Vec<Reply>> {
-        let (time, url) = (MAX_TIME.to_string(), format!("http://{SERVER}.{NAMESPACE}:{port}/hello?request=[1-{requests}]"));
+        let (time, url) =
+            (MAX_TIME.to_string(), format!("http://{SERVER}.{NAMESPACE}:{port}/hello?request=[1-{requests}]"));
         let each = format!("\\n{MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n");
         let command = ["curl", "-sS", "--max-time", &time, "-w", &each, &url];
         let limit = Duration::from_secs(u64::from(requests) * u64::from(MAX_TIME) + 30);
@@ -70,7 +71,11 @@ fn parse(output: &str) -> Vec<Reply> {
     for line in output.lines() {
         let ended = line.strip_prefix(MARK).and_then(|rest| rest.strip_prefix(' ')).and_then(|rest| {
             let mut words = rest.splitn(3, ' ');
-            Some((words.next()?.parse::<u16>().ok()?, words.next()?.parse::<u8>().ok()?, words.next().unwrap_or_default()))
+            Some((
+                words.next()?.parse::<u16>().ok()?,
+                words.next()?.parse::<u8>().ok()?,
+                words.next().unwrap_or_default(),
+            ))
         });
         match ended {
             Some((status, code, said)) => replies.push(reply(std::mem::take(&mut body).trim(), status, code, said)),
@@ -93,7 +98,10 @@ fn reply(body: &str, status: u16, code: u8, said: &str) -> Reply {
         Some((version, instance)) if status == 200 => {
             Reply::Hello { version: version.to_owned(), instance: instance.trim().to_owned() }
         }
-        _ => Reply::Other { status, said: body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect() },
+        _ => Reply::Other {
+            status,
+            said: body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect(),
+        },
     }
 }
 

@@ -37,7 +37,8 @@ impl Looker<'_> {
         let tokens = format!("{SECRETS}?fieldSelector=type%3Dkubernetes.io%2Fservice-account-token");
         let secrets = self.list(kube, &tokens).await?;
         let of_reader = |secret: &&Json| {
-            secret.pointer("/metadata/annotations/kubernetes.io~1service-account.name").and_then(Json::as_str) == Some(ACCOUNT)
+            secret.pointer("/metadata/annotations/kubernetes.io~1service-account.name").and_then(Json::as_str)
+                == Some(ACCOUNT)
         };
         let token = |secret: &Json| decoded(secret.pointer("/data/token")?).map(|token| Digest::of(token).to_string());
         let bindings = self.list(kube, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings").await?;
@@ -60,11 +61,12 @@ impl Looker<'_> {
             .retry_config(RetryConfig::disabled())
             .build();
         let client = aws_sdk_eks::Client::from_conf(config);
-        let request = async {
-            client.describe_cluster().name(name).send().await.map_err(|error| {
-                ProviderError::new(ErrorClass::Transient, "eks:DescribeCluster", error.to_string())
-            })
-        };
+        let request =
+            async {
+                client.describe_cluster().name(name).send().await.map_err(|error| {
+                    ProviderError::new(ErrorClass::Transient, "eks:DescribeCluster", error.to_string())
+                })
+            };
         let cluster = self.within(REQUEST, request).await.ok()?.cluster?;
         let access = cluster.resources_vpc_config()?;
         let has_ipv6 = cluster
@@ -104,9 +106,7 @@ fn entries(secret: &Json) -> Vec<RemoteSecret> {
 fn access(bytes: &[u8]) -> Result<RemoteAccess, String> {
     let written = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let config: Json = serde_saphyr::from_str(written).map_err(|_| "it is not YAML".to_owned())?;
-    let named = |list: &str, name: &str| {
-        list_at(&config, list).iter().find(|one| text(one, "/name") == name).cloned()
-    };
+    let named = |list: &str, name: &str| list_at(&config, list).iter().find(|one| text(one, "/name") == name).cloned();
     let current = text(&config, "/current-context");
     let context = named("/contexts", current).ok_or_else(|| format!("it has no context `{current}`"))?;
     let cluster = named("/clusters", text(&context, "/context/cluster")).ok_or("its context names no cluster")?;

@@ -64,7 +64,11 @@ fn cluster(n: u8, n_clusters: u8) -> ClusterFacts {
     };
     let hello = |peer: u8| Reply::Hello { version: format!("v{peer}"), instance: format!("helloworld-v{peer}") };
     let pod_ip = |peer: u8| format!("10.{peer}.0.40");
-    let server = Pod { version: Some(format!("v{n}")), network: Some(format!("network{n}")), ..pod(&format!("helloworld-v{n}"), &pod_ip(n)) };
+    let server = Pod {
+        version: Some(format!("v{n}")),
+        network: Some(format!("network{n}")),
+        ..pod(&format!("helloworld-v{n}"), &pod_ip(n))
+    };
     ClusterFacts {
         istiods: vec![Istiod {
             pod: pod("istiod-1", &format!("10.{n}.0.11")),
@@ -79,7 +83,10 @@ fn cluster(n: u8, n_clusters: u8) -> ClusterFacts {
                 secret: format!("istio-remote-secret-{}", name(peer)),
                 labelled: true,
                 key: name(peer),
-                kubeconfig: Ok(RemoteAccess { server: format!("https://{peer}.test"), token: format!("digest-{peer}") }),
+                kubeconfig: Ok(RemoteAccess {
+                    server: format!("https://{peer}.test"),
+                    token: format!("digest-{peer}"),
+                }),
             })
             .collect(),
         reader: Reader { tokens: vec![format!("digest-{n}")], may_read: true },

@@ -130,7 +130,10 @@ fn trust_fails_in_its_own_ways() {
     assert_eq!(bundle(|bundle| bundle.signer_name = "CN=signer 01".to_owned()), ["intermediates-twins"]);
     // While a root is being replaced both are there: that is no difference.
     assert_eq!(bundle(|bundle| bundle.roots.push("next".to_owned())), [] as [&str; 0]);
-    assert_eq!(codes_of(|facts| facts.trust.declared = Some(Err("it lacks `ca-key.pem`".to_owned()))), ["cacerts-unusable"]);
+    assert_eq!(
+        codes_of(|facts| facts.trust.declared = Some(Err("it lacks `ca-key.pem`".to_owned()))),
+        ["cacerts-unusable"]
+    );
     assert_eq!(codes_of(|facts| facts.trust.domain = Some("other.local".to_owned())), ["trust-domains-differ"]);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::ToSpan;
 use serde_json::json;
 
-use super::objects::{self, encode, gateway_object, kubeconfig, key, remote_secret, sample, system, token};
+use super::objects::{self, encode, gateway_object, key, kubeconfig, remote_secret, sample, system, token};
 use super::*;
 use crate::sandbox::EPOCH;
 use crate::verify::{Check, Verdict};
@@ -14,7 +14,12 @@ use crate::verify::{Check, Verdict};
 fn assert_codes(lab: &Lab, expected: &[&'static str]) {
     let report = lab.verify();
     let codes: BTreeSet<&str> = report.concerns().iter().map(|concern| concern.cause.code).collect();
-    assert_eq!(codes, expected.iter().copied().collect(), "{}", crate::verify::text::render(&report, |_, text| text.to_owned()));
+    assert_eq!(
+        codes,
+        expected.iter().copied().collect(),
+        "{}",
+        crate::verify::text::render(&report, |_, text| text.to_owned())
+    );
     assert_eq!(report.holds(), expected.is_empty());
 }
 
@@ -102,7 +107,10 @@ fn f01_a_kubeconfig_that_runs_a_program_is_refused() {
     let lab = Lab::pair();
     lab.edit("cluster-1", &secret_of_2(), |secret| {
         let good = kubeconfig(&Site::ipv6(2), "t");
-        let text = good.replace("    token: t", "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: aws");
+        let text = good.replace(
+            "    token: t",
+            "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: aws",
+        );
         secret["data"]["cluster-2"] = json!(encode(&text));
     });
     assert_codes(&lab, &["remote-secret-unusable"]);
@@ -262,7 +270,8 @@ fn f10_a_rotated_token_is_refused_until_the_secret_says_it() {
 #[test]
 fn f10_a_reader_that_may_not_read() {
     let lab = Lab::pair();
-    let binding = key("rbac.authorization.k8s.io", "clusterrolebindings", None, "istio-reader-clusterrole-istio-system");
+    let binding =
+        key("rbac.authorization.k8s.io", "clusterrolebindings", None, "istio-reader-clusterrole-istio-system");
     lab.remove("cluster-2", &binding);
     assert_codes(&lab, &["reader-without-permission"]);
 }

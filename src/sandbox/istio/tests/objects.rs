@@ -236,10 +236,7 @@ fn applications(lab: &Lab, site: &Site) {
         json!({ "spec": { "ports": [{ "name": "http", "port": 5000 }], "selector": { "app": "helloworld" } } }),
     );
     let container = json!({ "name": "helloworld", "image": format!("registry.istio.io/release/examples-helloworld-{version}:1.0") });
-    put(
-        sample("pods", &server),
-        with_proxy(site, 40, &json!({ "app": "helloworld", "version": version }), &container),
-    );
+    put(sample("pods", &server), with_proxy(site, 40, &json!({ "app": "helloworld", "version": version }), &container));
     put(
         key("discovery.k8s.io", "endpointslices", Some("sample"), "helloworld-1"),
         json!({

@@ -131,13 +131,8 @@ fn head(id: impl Into<String>) -> Head {
 impl Lab {
     /// A mesh in which all is well.
     pub(super) fn new(sites: &[Site]) -> Self {
-        let mint = Mint {
-            account: "000000000000".to_owned(),
-            counter: 0,
-            realistic: false,
-            even: true,
-            never_ready: false,
-        };
+        let mint =
+            Mint { account: "000000000000".to_owned(), counter: 0, realistic: false, even: true, never_ready: false };
         let options = Options { persist: false, speed: Speed::Unlimited, ..Options::unhindered() };
         let lab = Self {
             world: Rc::new(RefCell::new(World::new(mint))),
@@ -380,7 +375,11 @@ fn balancer(region: &mut Region, site: &Site, vpc: &str) {
         description: format!("ELB net/istio/{n:016x}"),
         interface_type: "network_load_balancer".to_owned(),
         private_ip: Ipv4Addr::new(10, n, 0, 240),
-        ipv6: if site.dualstack { vec![Ipv6Addr::new(0x2600, 0x1f14, u16::from(n), 0, 0, 0, 0, 0x35)] } else { Vec::new() },
+        ipv6: if site.dualstack {
+            vec![Ipv6Addr::new(0x2600, 0x1f14, u16::from(n), 0, 0, 0, 0, 0x35)]
+        } else {
+            Vec::new()
+        },
         allocation_id: None,
         attachment_id: None,
         requester_managed: true,

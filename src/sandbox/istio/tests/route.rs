@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::rig::REGION;
 use crate::resource::{ClusterRoute, Exec, Executed, GetInPod};
-use crate::sandbox::istio::{self, Got};
 use crate::sandbox::istio::view::{Cluster, label, text};
+use crate::sandbox::istio::{self, Got};
 use crate::sandbox::world::World;
 
 pub(super) struct Route {
@@ -58,7 +58,8 @@ impl Route {
                 other => panic!("{other:?}"),
             })
         };
-        let items: Vec<&Value> = cluster.list(group, rest.first()?, namespace).into_iter().filter(is_selected).collect();
+        let items: Vec<&Value> =
+            cluster.list(group, rest.first()?, namespace).into_iter().filter(is_selected).collect();
         Some(json!({ "kind": "List", "items": items }))
     }
 }

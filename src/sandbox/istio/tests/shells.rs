@@ -5,7 +5,7 @@ use serde_json::json;
 use super::objects::sample;
 use super::rig::REGION;
 use super::*;
-use crate::sandbox::istio::{Executed, Exec, Got, exec, get_in_pod};
+use crate::sandbox::istio::{Exec, Executed, Got, exec, get_in_pod};
 
 fn run(lab: &Lab, pod: &str, container: &str, command: &[&str]) -> Executed {
     let command: Vec<String> = command.iter().map(ToString::to_string).collect();
@@ -49,7 +49,8 @@ fn what_is_not_there_is_refused_as_the_api_refuses_it() {
     // Of several istiods a proxy is connected to one.
     let told = ["istiod-1", "istiod-2"].map(|istiod| ask(istiod, 8080, "/debug/edsz?proxyID=curl-1.sample"));
     let connected = told.iter().filter(|got| matches!(got, Got::Answer(200, _))).count();
-    let others = told.iter().filter(|got| matches!(got, Got::Answer(404, said) if said.starts_with(b"Proxy not connected")));
+    let others =
+        told.iter().filter(|got| matches!(got, Got::Answer(404, said) if said.starts_with(b"Proxy not connected")));
     assert_eq!((connected, others.count()), (1, 1));
 }
 
@@ -60,12 +61,16 @@ fn curl_says_what_curl_says() {
     assert!(body.starts_with("Hello version: v"), "{body}");
     assert_eq!((said.as_str(), code), ("", None));
 
-    let (body, ..) = curl(&lab, &["-s", "-o", "/dev/null", "-w", "%{http_code} %{exitcode}\\n", "helloworld.sample:5000/x"]);
+    let (body, ..) =
+        curl(&lab, &["-s", "-o", "/dev/null", "-w", "%{http_code} %{exitcode}\\n", "helloworld.sample:5000/x"]);
     assert_eq!(body, "404 0\n");
     let (_, said, code) = curl(&lab, &["-sS", "nowhere.sample:5000/hello"]);
     assert_eq!((said.as_str(), code.as_deref()), ("curl: (6) Could not resolve host: nowhere.sample\n", Some("6")));
     let (_, said, code) = curl(&lab, &["-sSm", "2", "helloworld.sample:81/hello"]);
-    assert_eq!((said.as_str(), code.as_deref()), ("curl: (28) Connection timed out after 2001 milliseconds\n", Some("28")));
+    assert_eq!(
+        (said.as_str(), code.as_deref()),
+        ("curl: (28) Connection timed out after 2001 milliseconds\n", Some("28"))
+    );
     let (_, said, code) = curl(&lab, &["-sS", "--frobnicate", "helloworld.sample"]);
     assert!(said.starts_with("curl: option --frobnicate: is unknown\n"));
     assert_eq!(code.as_deref(), Some("2"));
