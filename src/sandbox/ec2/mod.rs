@@ -36,9 +36,9 @@ pub(super) use self::security_group::remove as remove_security_group;
 use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Wire, Xml};
-use super::world::Region;
 use super::world::ids::Mint;
 use super::world::rows::{Head, Tags, Token};
+use super::world::{Place, Region};
 use crate::model::Digest;
 
 /// The service.
@@ -156,6 +156,23 @@ fn run(operation: &'static Operation, params: &Params, context: &mut Context<'_>
     let (region, mint) = context.world.region(context.region, now);
     let mut call = Call { region, mint, params: params.root(), now, quotas, operation: operation.name, digest };
     (operation.run)(&mut call)
+}
+
+/// Runs an operation for a controller in a cluster.
+///
+/// # Errors
+/// As for any caller.
+pub(super) fn ask(
+    name: &str,
+    params: &Params,
+    place: &mut Place<'_>,
+    (quotas, now): (&Quotas, Timestamp),
+) -> Result<(), ApiError> {
+    let operation = find(name)?;
+    let Place { region, mint, .. } = place;
+    let digest = String::new();
+    let mut call = Call { region, mint, params: params.root(), now, quotas, operation: operation.name, digest };
+    (operation.run)(&mut call).map(|_| ())
 }
 
 impl Call<'_> {
