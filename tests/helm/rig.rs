@@ -48,7 +48,7 @@ pub(crate) struct Release {
     pub(crate) namespace: String,
     /// The program's own folder.
     pub(crate) folder: PathBuf,
-    major: u8,
+    pub(crate) major: u8,
 }
 
 /// A folder of the project with charts in it.
