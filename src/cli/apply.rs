@@ -70,7 +70,7 @@ pub(super) async fn apply(
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
     let mut plan = make(context, Some(&session), wanted, &mut &console).await?;
     look_ahead(context, &session, &source, &plan).await?;
-    context.judge(&helm::check(&session, &plan).await, None)?;
+    context.judge(&helm::check(&session, &plan, true).await, None)?;
     let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
     context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
@@ -237,7 +237,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             None => Ok(Exit::Done),
         };
     }
-    context.judge(&helm::check(&ready.session, plan).await, None)?;
+    context.judge(&helm::check(&ready.session, plan, true).await, None)?;
     if !force {
         let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
         if !foreign.is_empty() {
