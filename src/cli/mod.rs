@@ -19,6 +19,7 @@ mod look;
 mod plan;
 mod report;
 mod sandbox;
+mod sandboxed;
 mod session;
 mod state;
 mod verify;

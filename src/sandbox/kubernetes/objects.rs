@@ -186,6 +186,31 @@ impl<'a> Objects<'a> {
         self.region.kubernetes_objects.insert(row);
     }
 
+    /// What [`Objects::put`] would store, without storing it: no version is given to it.
+    pub(crate) fn tried(&self, key: &Key, object: Value) -> Value {
+        let mut object = object;
+        let old = self.get(key).cloned();
+        let uid = self.uid(self.revision() + 1);
+        let generation = match &old {
+            Some(old) => {
+                old["metadata"]["generation"].as_u64().map(|number| number + u64::from(wants(old) != wants(&object)))
+            }
+            None => has_generation(key, &object).then_some(1),
+        };
+        let metadata = metadata_of(&mut object);
+        match &old {
+            Some(old) => metadata.insert("resourceVersion".to_owned(), old["metadata"]["resourceVersion"].clone()),
+            None => {
+                metadata.insert("uid".to_owned(), uid.into());
+                metadata.insert("creationTimestamp".to_owned(), time(self.now).into())
+            }
+        };
+        if let Some(generation) = generation {
+            metadata.insert("generation".to_owned(), generation.into());
+        }
+        object
+    }
+
     /// Takes an object out at once, whatever finalizers it has.
     pub(crate) fn remove(&mut self, key: &Key) {
         let Some(row) = self.region.kubernetes_objects.remove(&key.row(self.cluster)) else { return };

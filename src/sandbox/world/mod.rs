@@ -94,6 +94,11 @@ impl World {
         self.regions.values().chain(Some(&self.global).filter(|global| !global.is_empty()))
     }
 
+    /// Whether something changed inside of a cluster that is not written yet.
+    pub(crate) fn clusters_changed(&self) -> bool {
+        self.regions.values().any(|region| region.kubernetes_objects.is_changed())
+    }
+
     /// Takes out what must be written.
     pub(crate) fn drain(&mut self) -> Result<Vec<Written>, serde_json::Error> {
         let mut written = Vec::new();
