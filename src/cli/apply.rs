@@ -16,7 +16,7 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, look_ahead, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
-use super::{audit, foreign, helm};
+use super::{audit, foreign, helm, verify};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::kinds::audit::Scope;
 use crate::model::event::{Event, Operation, Sink, Stamped};
@@ -38,6 +38,8 @@ pub(super) struct Consent {
     pub(super) force: bool,
     /// That fields of Kubernetes objects that others manage are taken over.
     pub(super) force_conflicts: bool,
+    /// That the mesh is not verified at the end.
+    pub(super) no_verify: bool,
 }
 
 /// `apply`.
@@ -72,7 +74,8 @@ pub(super) async fn apply(
     let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
     context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    let requests = verify::requests(&source);
+    run(Ready { context, session, store, account, console, again, requests }, &plan, consent).await
 }
 
 /// `destroy`.
@@ -89,7 +92,7 @@ pub(super) async fn destroy(context: &Context, mesh: Option<&str>, consent: Cons
     let plan =
         make(context, Some(&session), Wanted { state: store.state(), source: None, scope }, &mut &console).await?;
     let again = next(context, &format!("destroy {mesh}"));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    run(Ready { context, session, store, account, console, again, requests: None }, &plan, consent).await
 }
 
 /// A saved plan decides for itself what it may do.
@@ -175,7 +178,7 @@ async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Resul
         Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
     };
     let console = RefCell::new(console(context));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    run(Ready { context, session, store, account, console, again, requests: None }, &plan, consent).await
 }
 
 /// Whether the topology is another text than the one that was reviewed, as far as it is still there.
@@ -205,6 +208,8 @@ struct Ready<'a> {
     console: RefCell<Console>,
     /// The command that goes on where this one stopped.
     again: String,
+    /// How many requests the topology wants each cluster to send when the mesh is verified.
+    requests: Option<u32>,
 }
 
 /// The console is told by the run and drawn by the clock beside it.
@@ -216,7 +221,7 @@ impl Sink for &RefCell<Console> {
 
 /// Shows a plan, has it approved, carries it out, saves, and reports.
 async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Result<Exit> {
-    let Consent { yes, force, force_conflicts: _ } = consent;
+    let Consent { yes, force, force_conflicts: _, no_verify } = consent;
     let context = ready.context;
     // Afterwards state does not know any more where to look.
     let destroyed = (plan.operation == Operation::Destroy).then(|| audit::scope(ready.store.state(), &ready.session));
@@ -294,7 +299,13 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
         Some(scope) => left(&ready, &scope, outcome.is_complete()).await?,
         None => Exit::Done,
     };
-    Ok(if outcome.is_complete() { audited } else { Exit::Failed })
+    if !outcome.is_complete() {
+        return Ok(Exit::Failed);
+    }
+    if plan.operation == Operation::Apply && !no_verify {
+        return verify::after_apply(context, &ready.session, ready.store.state(), ready.requests).await;
+    }
+    Ok(audited)
 }
 
 /// Looks for what a destroy left, and says it. That something of ours is left is a failure.

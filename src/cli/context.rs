@@ -101,7 +101,12 @@ impl Context {
         let text = fs::read_to_string(&path).with_context(|| format!("could not read the topology `{name}`"))?;
         let mut parsed = topology::parse(&text);
         if let (Some(topology), Some(folder)) = (&mut parsed.topology, path.parent()) {
-            topology.ca.found_in(folder);
+            topology.found_in(folder);
+            let read = |file: &str| fs::read_to_string(file).map_err(|error| error.to_string());
+            parsed.diagnostics.extend(topology.read_manifests(read));
+        }
+        if parsed.has_errors() {
+            parsed.topology = None;
         }
         let source = diagnostics::Source { name: &name, text: &text, spans: &parsed.spans };
         self.print(&parsed.diagnostics, Some(source));

@@ -19,8 +19,10 @@ mod look;
 mod plan;
 mod report;
 mod sandbox;
+mod sandboxed;
 mod session;
 mod state;
+mod verify;
 
 use std::ffi::OsString;
 use std::io;
@@ -143,18 +145,23 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, force, force_conflicts, scope } => {
-            let consent = apply::Consent { yes, force, force_conflicts };
+        Command::Apply { source, yes, force, force_conflicts, no_verify, scope } => {
+            let consent = apply::Consent { yes, force, force_conflicts, no_verify };
             Box::pin(apply::apply(context, source.as_deref(), consent, &scope)).await
         }
         Command::Destroy { mesh, yes, force } => {
-            let consent = apply::Consent { yes, force, force_conflicts: false };
+            let consent = apply::Consent { yes, force, force_conflicts: false, no_verify: true };
             Box::pin(apply::destroy(context, mesh.as_deref(), consent)).await
         }
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await
         }
         Command::Drift { mesh, detailed_exitcode } => drift::drift(context, mesh.as_deref(), detailed_exitcode).await,
+        Command::Verify { mesh, format, watch, timeout } => {
+            let timeout = timeout.map(std::time::Duration::from_secs);
+            let asked = verify::Asked { mesh: mesh.as_deref(), format, watch, timeout };
+            Box::pin(verify::verify(context, asked)).await
+        }
         Command::Outputs { mesh, format } => look::outputs(context, mesh.as_deref(), format),
         Command::Kubeconfig { mesh, cluster, out } => {
             kubeconfig::kubeconfig(context, mesh.as_deref(), cluster.as_deref(), out.as_deref())

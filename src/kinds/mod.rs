@@ -8,6 +8,7 @@ pub mod aws;
 pub mod eks;
 pub mod helm;
 pub mod iam;
+pub mod istio;
 pub mod kubernetes;
 pub mod pki;
 mod sdk;
@@ -36,6 +37,9 @@ pub static KINDS: &[&dyn DynKind] = &[
     &helm::release::HelmRelease,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
+    &istio::existing_cacerts::ExistingCacerts,
+    &istio::injector::Injector,
+    &istio::remote_secret::RemoteSecret,
     &kubernetes::existing_cluster::ExistingCluster,
     &kubernetes::load_balancer::LoadBalancer,
     &kubernetes::manifest::Manifest,

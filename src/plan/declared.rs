@@ -285,6 +285,10 @@ impl<'a> Planner<'a> {
             self.delete_first.insert(address.clone());
         }
         let takes_away = action == Action::Update && facts.rules.takes_away(&fields);
+        let mut notes = facts.declaration.notes.clone();
+        if action == Action::Update {
+            notes.extend(facts.rules.remarks(&fields));
+        }
         let fields =
             if action == Action::Create { created_fields(desired, facts, &self.state.lineage) } else { fields };
         self.changes.push(Change {
@@ -292,7 +296,7 @@ impl<'a> Planner<'a> {
             action,
             reason,
             fields,
-            notes: facts.declaration.notes.clone(),
+            notes,
             preview: Vec::new(),
             target: facts.declaration.target.clone(),
             id: match facts.observation.as_deref() {

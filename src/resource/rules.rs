@@ -101,6 +101,12 @@ pub trait KindRules: Send + Sync {
         Vec::new()
     }
 
+    /// What is to be said of an update of these fields, beyond what changes: what it does not do by itself.
+    fn remarks(&self, fields: &[FieldChange]) -> Vec<String> {
+        let _ = fields;
+        Vec::new()
+    }
+
     /// How long what it made is good, for kinds whose objects expire; of stored outputs, which may be those of an
     /// older version. A plan for a later instant than it is to be renewed at replaces it.
     fn validity(&self, outputs: &Document) -> Option<Validity> {
@@ -230,7 +236,8 @@ pub enum Possession {
     /// Someone else's: looked up and checked, adopted into state, forgotten; never written, tagged or deleted.
     Observed,
     /// Ours, and nothing but its record in state: there is nothing to read back. What its create answers is what it is,
-    /// and once its delete is accepted it is gone. A sweep that acts on teardown, a key that meshplan makes.
+    /// and once its delete is accepted it is gone. A create that answers that it is pending did nothing but look, and is
+    /// asked for again. A sweep that acts on teardown, a key that meshplan makes, something that has to be true first.
     Recorded,
 }
 

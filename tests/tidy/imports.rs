@@ -109,10 +109,10 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "verify",
-        may: &["model", "state", "resource"],
-        may_items: &[],
+        may: &["model", "resource"],
+        may_items: &["kinds::Kube"],
         never: &["clap", "indicatif"],
-        because: "it asks the running mesh, by what state says was built",
+        because: "it asks the running mesh, by what its caller says was built; of the kinds it takes the client of clusters alone",
     },
     Row {
         module: "vault",

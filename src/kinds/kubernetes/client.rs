@@ -21,7 +21,7 @@ use crate::resource::{Client, Cloud, ClusterAccess, ClusterAuth, ClusterRoute, E
 
 use super::call::Call;
 use super::discovery::Served;
-use super::error::{Refusal, classify, cut, unanswered, unusable};
+use super::error::{NO_SUCH_KIND, NOT_FOUND, Refusal, classify, cut, unanswered, unusable};
 use super::token::Tokens;
 
 const CONNECT: &str = "kubernetes:Connect";
@@ -48,7 +48,7 @@ struct Connection {
 }
 
 /// What leads to the API server.
-enum Wire {
+pub(super) enum Wire {
     Network(kube::Client),
     Route(Rc<dyn ClusterRoute>),
 }
@@ -112,6 +112,31 @@ impl Kube {
         Ok(Self(Rc::new(Connection { wire, endpoint, tokens, manners, served, versions })))
     }
 
+    /// What leads to the API server, for what is more than one request and its answer.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
+    /// The API server's URL.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The `Authorization` header of a request; `None` where the client brings its identity along.
+    pub(super) async fn authorization(&self) -> Result<Option<String>, ProviderError> {
+        let Some(tokens) = &self.0.tokens else { return Ok(None) };
+        Ok(Some(format!("Bearer {}", tokens.current().await?.expose())))
+    }
+
+    /// Reads an object or a list; `None` when there is none, or no such kind.
+    pub async fn look(&self, path: &str) -> Result<Option<Json>, ProviderError> {
+        match self.call(Call::get("kubernetes:Get", path)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.has_code(NOT_FOUND) || error.has_code(NO_SUCH_KIND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether fields that others manage are taken over: see [`Cloud::forcing_conflicts`].
     pub(super) fn forces_conflicts(&self) -> bool {
         self.0.manners.forces_conflicts
@@ -128,13 +153,13 @@ impl Kube {
     }
 
     /// Makes one request and answers the JSON that came back.
-    pub(super) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
+    pub(in crate::kinds) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
         let (_, answer) = self.call_with_status(call).await?;
         Ok(answer)
     }
 
     /// The same, with the status: an apply answers 201 for what it made and 200 for what was there.
-    pub(super) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
+    pub(in crate::kinds) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
         let answer = self.exchange(&call).await?;
         let status = answer.status().as_u16();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -169,7 +194,7 @@ impl Kube {
         }
     }
 
-    async fn request(&self, call: &Call) -> Result<http::Request<Vec<u8>>, ProviderError> {
+    pub(super) async fn request(&self, call: &Call) -> Result<http::Request<Vec<u8>>, ProviderError> {
         let bug = |error: http::Error| ProviderError::bug(call.operation, error.to_string());
         let mut request = http::Request::builder()
             .method(&call.method)

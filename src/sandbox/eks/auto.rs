@@ -14,10 +14,9 @@ const INSTANCE_TYPE: &str = "c6a.large";
 
 /// The instances that run for a cluster.
 pub(crate) fn auto_nodes<'a>(region: &'a Region, cluster: &'a Cluster) -> impl Iterator<Item = &'a Instance> {
-    region
-        .instances
-        .linked(&cluster.vpc_id)
-        .filter(|instance| !instance.released && instance.head.tags.get(TAG).is_some_and(|name| *name == cluster.head.id))
+    region.instances.linked(&cluster.vpc_id).filter(|instance| {
+        !instance.released && instance.head.tags.get(TAG).is_some_and(|name| *name == cluster.head.id)
+    })
 }
 
 /// Starts an instance, in the subnet that has the fewest.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::auth::roles;
 use super::objects::{Key, Objects};
 use crate::sandbox::world::rows::Cluster;
 
@@ -10,6 +11,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 /// Furnishes a cluster that begins to run.
 pub(super) fn furnish(objects: &mut Objects<'_>, cluster: &Cluster) {
+    roles::furnish(objects);
     for name in NAMESPACES {
         objects.put(&Key::new("", "namespaces", None, name), namespace(name));
     }

@@ -1,12 +1,49 @@
 //! What is in the simulated EKS clusters: their Kubernetes API.
 //!
-//! Entry points: [`settle`] for what time does, [`forget`] when a cluster is deleted, [`objects::Objects`] for what is in
-//! one.
+//! Entry points: [`server::handle`] for a request, [`settle`] for what time does, [`forget`] when a cluster is deleted,
+//! [`objects::Objects`] for what is in one.
+//!
+//! | part | what it does |
+//! | --- | --- |
+//! | `objects` | the store: keys, versions, what went lately |
+//! | `schema` | what objects look like, and which kinds there are |
+//! | `service`, `request`, `server` | what is asked, and where it goes |
+//! | `endpoint` | where a cluster is, and its certificates |
+//! | `auth` | who asks, and what they may |
+//! | `verbs` | reading, writing, deleting; `selector` and `watch` are what they share |
+//! | `decode`, `protobuf`, `defaults`, `validate`, `services`, `definitions`, `admission` | what becomes of an object on its way in |
+//! | `patch` | the forms of patch, and who manages which fields |
+//! | `discovery`, `openapi` | what the server says of itself |
+//! | `status` | refusals |
+//! | `fresh` | what a cluster has from the start |
+//! | `controllers` | what happens inside of clusters without anybody asking |
+//! | `charts` | what well-known charts put into one, when nobody runs Helm |
 
+mod admission;
+pub(crate) mod auth;
 pub mod charts;
 pub(crate) mod controllers;
+mod decode;
+mod defaults;
+mod definitions;
+mod discovery;
+pub(crate) mod endpoint;
 mod fresh;
 pub(crate) mod objects;
+mod openapi;
+mod patch;
+mod protobuf;
+pub(crate) mod request;
+pub(crate) mod route;
+pub(crate) mod schema;
+pub(crate) mod selector;
+pub(crate) mod server;
+pub(crate) mod service;
+mod services;
+pub(crate) mod status;
+mod validate;
+mod verbs;
+pub(crate) mod watch;
 
 use jiff::Timestamp;
 
@@ -34,8 +71,7 @@ pub(crate) fn settle(place: &mut Place<'_>, quotas: &Quotas, now: Timestamp) {
 /// A cluster is gone, and all that was in it.
 pub(crate) fn forget(region: &mut Region, cluster: &str) {
     let of_cluster = KubernetesObject::of_cluster(cluster);
-    let ids: Vec<String> =
-        region.kubernetes_objects.linked(&of_cluster).map(|object| object.head.id.clone()).collect();
+    let ids: Vec<String> = region.kubernetes_objects.linked(&of_cluster).map(|object| object.head.id.clone()).collect();
     for id in ids {
         region.kubernetes_objects.remove(&id);
     }

@@ -166,9 +166,7 @@ impl<'a> Objects<'a> {
         };
         let head = match old {
             Some(old) => old.head.clone(),
-            None => {
-                Head { id, created_at: self.now, visible_at: self.now, tags: Tags::new(), native: false }
-            }
+            None => Head { id, created_at: self.now, visible_at: self.now, tags: Tags::new(), native: false },
         };
         let is_new = old.is_none();
         let revision = self.advance();
@@ -186,6 +184,29 @@ impl<'a> Objects<'a> {
         let cluster = self.cluster.to_owned();
         let row = KubernetesObject { head, cluster, group, plural, namespace, name, object };
         self.region.kubernetes_objects.insert(row);
+    }
+
+    /// What [`Objects::put`] would store, without storing it: no version is given to it.
+    pub(crate) fn tried(&self, key: &Key, object: Value) -> Value {
+        let mut object = object;
+        let old = self.get(key).cloned();
+        let uid = self.uid(self.revision() + 1);
+        let generation = match &old {
+            Some(old) => old["metadata"]["generation"].as_u64().map(|number| number + u64::from(wants(old) != wants(&object))),
+            None => has_generation(key, &object).then_some(1),
+        };
+        let metadata = metadata_of(&mut object);
+        match &old {
+            Some(old) => metadata.insert("resourceVersion".to_owned(), old["metadata"]["resourceVersion"].clone()),
+            None => {
+                metadata.insert("uid".to_owned(), uid.into());
+                metadata.insert("creationTimestamp".to_owned(), time(self.now).into())
+            }
+        };
+        if let Some(generation) = generation {
+            metadata.insert("generation".to_owned(), generation.into());
+        }
+        object
     }
 
     /// Takes an object out at once, whatever finalizers it has.
@@ -255,8 +276,7 @@ pub(crate) fn part_of<'a>(object: &'a mut Value, part: &str) -> &'a mut Map<Stri
 
 fn has_generation(key: &Key, object: &Value) -> bool {
     let kind = (key.group.as_str(), key.plural.as_str());
-    GENERATION_WITHOUT_SPEC.contains(&kind)
-        || (object.get("spec").is_some() && !WITHOUT_GENERATION.contains(&kind))
+    GENERATION_WITHOUT_SPEC.contains(&kind) || (object.get("spec").is_some() && !WITHOUT_GENERATION.contains(&kind))
 }
 
 /// What is wanted of an object: everything but its metadata and its status.

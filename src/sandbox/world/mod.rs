@@ -21,8 +21,9 @@ use serde_json::Value;
 use self::ids::Mint;
 use self::rows::{
     AccessEntry, Addon, Address, Cluster, Departed, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway,
-    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
+    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface,
+    Nodegroup, OidcProvider, PodIdentity, Role, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags,
+    TargetGroup, Token, Update, Vpc,
 };
 use self::table::{Row, Table};
 use self::watched::Watched;
@@ -91,6 +92,11 @@ impl World {
     /// The regions in which something was done; `aws-global` comes last, if there is anything in it.
     pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
         self.regions.values().chain(Some(&self.global).filter(|global| !global.is_empty()))
+    }
+
+    /// Whether something changed inside of a cluster that is not written yet.
+    pub(crate) fn clusters_changed(&self) -> bool {
+        self.regions.values().any(|region| region.kubernetes_objects.is_changed())
     }
 
     /// Takes out what must be written.

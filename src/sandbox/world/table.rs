@@ -45,7 +45,13 @@ pub(crate) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), links: BTreeMap::new(), due: BTreeSet::new(), changed: BTreeSet::new(), changes: 0 }
+        Self {
+            rows: BTreeMap::new(),
+            links: BTreeMap::new(),
+            due: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            changes: 0,
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 //! The token controller fills a Secret of type `kubernetes.io/service-account-token` within moments, and deletes one whose
 //! service account is not there.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::control::Control;
 use super::parts::{annotation, core, is_going, name, namespace, set, text, uid};
 use crate::sandbox::eks;
+use crate::sandbox::kubernetes::auth::token::mint_token;
 use crate::sandbox::world::rows::Cluster;
 
 const TYPE: &str = "kubernetes.io/service-account-token";
@@ -50,8 +51,7 @@ fn filled(control: &Control<'_, '_>, mut secret: Value, account: &Value) -> Valu
     secret
 }
 
-/// A token of a service account, which does not expire.
+/// A token of a service account, which is good for as long as it and its Secret are there.
 fn token(control: &Control<'_, '_>, secret: &Value, account: &Value) -> String {
-    let _ = (control, secret, account);
-    String::new()
+    mint_token(control.cluster, namespace(secret), name(secret), name(account), uid(account))
 }

@@ -56,7 +56,9 @@ fn used(control: &mut Control<'_, '_>, subnet: &Subnet) -> BTreeSet<Ipv4Addr> {
         region.clusters.linked(&subnet.vpc_id).map(|cluster| cluster.name().to_owned()).collect();
     for cluster in neighbours {
         let objects = Objects::of(region, &cluster, control.now);
-        used.extend(objects.list("", "pods", None).filter_map(|pod| text(pod, "/status/podIP").parse::<Ipv4Addr>().ok()));
+        used.extend(
+            objects.list("", "pods", None).filter_map(|pod| text(pod, "/status/podIP").parse::<Ipv4Addr>().ok()),
+        );
     }
     used
 }

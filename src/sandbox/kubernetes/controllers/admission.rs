@@ -44,12 +44,7 @@ struct Webhook<'a> {
 ///
 /// # Errors
 /// When one denies it, or one that must be asked cannot be.
-pub(crate) fn admit(
-    objects: &Objects<'_>,
-    key: &Key,
-    operation: Operation,
-    object: Value,
-) -> Result<Value, Refusal> {
+pub(crate) fn admit(objects: &Objects<'_>, key: &Key, operation: Operation, object: Value) -> Result<Value, Refusal> {
     let mut object = object;
     for webhook in matching(objects, "mutatingwebhookconfigurations", key, operation, &object) {
         if let Some(pod) = webhook.answerer(objects)? {

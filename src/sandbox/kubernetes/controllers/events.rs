@@ -28,7 +28,8 @@ impl Control<'_, '_> {
         let number = number_of(&[uid(about).as_bytes(), reason.as_bytes(), message.as_bytes()]);
         let key = Key::new("", "events", Some(namespace), &format!("{}.{number:016x}", name(about)));
         // Nothing new comes into a namespace that goes.
-        let is_going = self.get(&Key::new("", "namespaces", None, namespace)).is_none_or(|it| super::parts::is_going(&it));
+        let is_going =
+            self.get(&Key::new("", "namespaces", None, namespace)).is_none_or(|it| super::parts::is_going(&it));
         if is_going {
             return;
         }

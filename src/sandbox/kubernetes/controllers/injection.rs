@@ -25,7 +25,8 @@ pub(super) fn inject(objects: &Objects<'_>, istiod: &Value, revision: &str, key:
         return pod;
     }
     let mesh = mesh(objects, istiod, revision);
-    let gateway = annotation(&pod, "inject.istio.io/templates").is_some_and(|named| named.split(',').any(|one| one == "gateway"));
+    let gateway =
+        annotation(&pod, "inject.istio.io/templates").is_some_and(|named| named.split(',').any(|one| one == "gateway"));
     let network = label(&pod, "topology.istio.io/network").map_or_else(|| mesh.network.clone(), str::to_owned);
     let mut containers = list(&pod, "/spec/containers").to_vec();
     let own = containers.iter().position(|container| container["name"] == "istio-proxy");
@@ -46,7 +47,8 @@ pub(super) fn inject(objects: &Objects<'_>, istiod: &Value, revision: &str, key:
     } else {
         containers.push(proxy);
         let mut beginning = list(&pod, "/spec/initContainers").to_vec();
-        beginning.insert(0, json!({ "name": "istio-init", "image": mesh.image, "args": ["istio-iptables", "-p", "15001"] }));
+        beginning
+            .insert(0, json!({ "name": "istio-init", "image": mesh.image, "args": ["istio-iptables", "-p", "15001"] }));
         set(&mut pod, &["spec", "initContainers"], beginning.into());
         set(&mut pod, &["metadata", "labels", "security.istio.io/tlsMode"], "istio".into());
     }

@@ -3,7 +3,9 @@
 //! Entry point: [`run`]: it lets the API server trust its webhooks, and tells every namespace the root of its trust. What
 //! it tells proxies and other clusters is not here: that is asked for when somebody looks.
 
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
+};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

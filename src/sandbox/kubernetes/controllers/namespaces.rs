@@ -83,7 +83,8 @@ fn describe(control: &mut Control<'_, '_>, namespace: &mut Value, left: &[Key]) 
         None => all.push((what, 1)),
     };
     for key in left {
-        let kind = if key.group.is_empty() { format!("{}.", key.plural) } else { format!("{}.{}", key.plural, key.group) };
+        let kind =
+            if key.group.is_empty() { format!("{}.", key.plural) } else { format!("{}.{}", key.plural, key.group) };
         count(&mut kinds, kind);
         for finalizer in control.get(key).iter().flat_map(|object| list(object, "/metadata/finalizers")) {
             count(&mut holders, finalizer.as_str().unwrap_or_default().to_owned());
@@ -91,7 +92,8 @@ fn describe(control: &mut Control<'_, '_>, namespace: &mut Value, left: &[Key]) 
     }
     let now = control.now;
     let listed = |all: &[(String, usize)], what: &str| {
-        let all: Vec<String> = all.iter().map(|(one, count)| format!("{one} {what} {count} resource instances")).collect();
+        let all: Vec<String> =
+            all.iter().map(|(one, count)| format!("{one} {what} {count} resource instances")).collect();
         all.join(", ")
     };
     let done = ("ResourcesDiscovered", "All resources successfully discovered");

@@ -44,9 +44,10 @@ pub(super) fn run(control: &mut Control<'_, '_>) {
         if !control.has_come(machine.joins_at) {
             continue;
         }
-        let leaves_at = machine.instance.termination.map(|(asked, ends)| {
-            asked.checked_add(DRAIN).map_or(ends, |drained| drained.min(ends))
-        });
+        let leaves_at = machine
+            .instance
+            .termination
+            .map(|(asked, ends)| asked.checked_add(DRAIN).map_or(ends, |drained| drained.min(ends)));
         if leaves_at.is_some_and(|at| control.has_come(at)) {
             continue;
         }
@@ -200,7 +201,9 @@ fn start_for_pending_pods(control: &mut Control<'_, '_>) {
         text(pod, "/spec/nodeName").is_empty()
             && list(pod, "/status/conditions").iter().any(|one| one["reason"] == "Unschedulable")
     });
-    let Some(first) = waiting.iter().min_by_key(|pod| (super::parts::created(pod), name(pod).to_owned())) else { return };
+    let Some(first) = waiting.iter().min_by_key(|pod| (super::parts::created(pod), name(pod).to_owned())) else {
+        return;
+    };
     let launch = control.after(super::parts::created(first), super::parts::uid(first), "node", LAUNCH_MS);
     if !control.has_come(launch) {
         return;

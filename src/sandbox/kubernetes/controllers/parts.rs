@@ -216,9 +216,7 @@ mod tests {
     #[test]
     fn selectors_are_those_of_kubernetes() {
         let labels = json!({ "app": "istiod", "istio.io/rev": "default" });
-        let expression = |key: &str, operator: &str, values: &[&str]| {
-            json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] })
-        };
+        let expression = |key: &str, operator: &str, values: &[&str]| json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] });
         for (selector, selected) in [
             (json!({}), true),
             (json!({ "matchLabels": { "app": "istiod" } }), true),

@@ -100,7 +100,8 @@ pub(super) fn default_spec(pod: &mut Value) {
 pub(super) fn fits(pod: &Value, node: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
     let wanted = pod["spec"]["nodeSelector"].as_object().into_iter().flatten();
-    let terms = list(pod, "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
+    let terms =
+        list(pod, "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
     wanted.into_iter().all(|(key, value)| labels.get(key) == Some(value))
         && (terms.is_empty() || terms.iter().any(|term| selects(term, labels)))
 }
@@ -177,7 +178,8 @@ fn begin(control: &mut Control<'_, '_>, pod: &mut Value, node: &Value) {
     set(pod, &["status", "phase"], "Pending".into());
     set(pod, &["status", "startTime"], time(now).into());
     let addresses = list(node, "/status/addresses");
-    let host = addresses.iter().find(|one| one["type"] == "InternalIP").map_or(Value::Null, |one| one["address"].clone());
+    let host =
+        addresses.iter().find(|one| one["type"] == "InternalIP").map_or(Value::Null, |one| one["address"].clone());
     set(pod, &["status", "hostIP"], host.clone());
     set(pod, &["status", "hostIPs"], json!([{ "ip": host }]));
     let address = if pod["spec"]["hostNetwork"] == true {
@@ -257,7 +259,12 @@ fn describe(control: &mut Control<'_, '_>, pod: &mut Value, stage: &Stage) {
     }
     if let Stage::Stuck(trouble) = stage {
         let (pod, trouble) = (pod.clone(), &trouble);
-        control.warn(&pod, "kubelet", if trouble.reason == "CrashLoopBackOff" { "BackOff" } else { "Failed" }, &trouble.message);
+        control.warn(
+            &pod,
+            "kubelet",
+            if trouble.reason == "CrashLoopBackOff" { "BackOff" } else { "Failed" },
+            &trouble.message,
+        );
     }
 }
 
@@ -276,7 +283,9 @@ fn status_of(container: &Value, stage: &Stage, ends_early: bool) -> Value {
             (waiting, false, false, if trouble.reason == "CrashLoopBackOff" { 4 } else { 0 })
         }
         Stage::Stuck(_) => (waits("ContainerCreating"), false, false, 0),
-        Stage::Running { since, .. } | Stage::Done { since, .. } if ends_early => (ended(*since, *since), true, false, 0),
+        Stage::Running { since, .. } | Stage::Done { since, .. } if ends_early => {
+            (ended(*since, *since), true, false, 0)
+        }
         Stage::Running { since, ready } => (json!({ "running": { "startedAt": time(*since) } }), *ready, true, 0),
         Stage::Done { since, until } => (ended(*since, *until), false, false, 0),
     };

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::control::Control;
 use super::parts::{
-    core, holds, is_going, list, name, namespace, number, owner, safe_suffix, selects_plainly, set, set_missing, text, uid,
+    core, holds, is_going, list, name, namespace, number, owner, safe_suffix, selects_plainly, set, set_missing, text,
+    uid,
 };
 use super::pods;
 use crate::sandbox::kubernetes::objects::Key;
@@ -168,9 +169,9 @@ fn put_slice(control: &mut Control<'_, '_>, service: &Value, pods: &[Value], por
     let mut endpoints = Vec::new();
     for pod in pods {
         let node = Key::new("", "nodes", None, text(pod, "/spec/nodeName"));
-        let zone = control.get(&node).map_or(Value::Null, |node| {
-            node["metadata"]["labels"]["topology.kubernetes.io/zone"].clone()
-        });
+        let zone = control
+            .get(&node)
+            .map_or(Value::Null, |node| node["metadata"]["labels"]["topology.kubernetes.io/zone"].clone());
         let ready = holds(pod, "Ready") || published;
         endpoints.push(json!({
             "addresses": [pod["status"]["podIP"]],

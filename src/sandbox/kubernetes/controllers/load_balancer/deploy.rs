@@ -159,12 +159,7 @@ fn load_balancer(
     Ok(balancer)
 }
 
-fn target_group(
-    control: &mut Control<'_, '_>,
-    runner: &Runner,
-    port: &Port,
-    tags: &Tags,
-) -> Result<String, String> {
+fn target_group(control: &mut Control<'_, '_>, runner: &Runner, port: &Port, tags: &Tags) -> Result<String, String> {
     let key = format!("name/{}", port.group);
     if control.place.region.target_groups.linked(&key).next().is_none() {
         let mut params: Vec<(String, String)> = [

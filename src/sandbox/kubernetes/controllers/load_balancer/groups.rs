@@ -63,10 +63,8 @@ pub(super) fn provide(control: &mut Control<'_, '_>, runner: &Runner, model: &Mo
         Class::Controller => "elbv2.k8s.aws/resource",
         Class::AutoMode => "eks:resource",
     };
-    let tags = Tags::from([
-        (cluster.to_owned(), runner.cluster.clone()),
-        (resource.to_owned(), "backend-sg".to_owned()),
-    ]);
+    let tags =
+        Tags::from([(cluster.to_owned(), runner.cluster.clone()), (resource.to_owned(), "backend-sg".to_owned())]);
     let name = shared_name(&runner.cluster);
     let shared = ensure(control, runner, (&name, "[k8s] Shared Backend SecurityGroup for LoadBalancer"), &tags)?;
     let_in(control, runner, &own, model)?;
@@ -132,10 +130,8 @@ fn authorize(
 }
 
 fn revoke(control: &mut Control<'_, '_>, runner: &Runner, rule: &SecurityGroupRule) -> Result<(), String> {
-    let params = [
-        ("GroupId".to_owned(), rule.group_id.clone()),
-        ("SecurityGroupRuleId.1".to_owned(), rule.head.id.clone()),
-    ];
+    let params =
+        [("GroupId".to_owned(), rule.group_id.clone()), ("SecurityGroupRuleId.1".to_owned(), rule.head.id.clone())];
     ask(control, runner, "ec2:RevokeSecurityGroupIngress", &params)
 }
 

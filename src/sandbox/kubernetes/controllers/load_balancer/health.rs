@@ -62,13 +62,12 @@ fn node_port_answers(control: &mut Control<'_, '_>, port: i64) -> bool {
     });
     let Some(service) = service.first() else { return false };
     let own = list(service, "/spec/ports").iter().find(|one| number(one, "/nodePort") == Some(port));
-    let (target, own) = own.map_or((Value::Null, port), |one| {
-        (one["targetPort"].clone(), number(one, "/port").unwrap_or(port))
-    });
+    let (target, own) =
+        own.map_or((Value::Null, port), |one| (one["targetPort"].clone(), number(one, "/port").unwrap_or(port)));
     let behind = super::super::services::pods_behind(control, service);
-    behind.iter().any(|pod| {
-        holds(pod, "Ready") && pods::port(pod, &target, own).is_some_and(|port| answers(control, pod, port))
-    })
+    behind
+        .iter()
+        .any(|pod| holds(pod, "Ready") && pods::port(pod, &target, own).is_some_and(|port| answers(control, pod, port)))
 }
 
 /// Whether a pod that is ready answers on a port.

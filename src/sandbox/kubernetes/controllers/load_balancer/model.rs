@@ -176,8 +176,14 @@ impl Port {
         }
         let kind = if by_address { "ip" } else { "instance" };
         let (listens, target) = (narrow(own)?, narrow(target)?);
-        let parts: Vec<String> =
-            vec![runner.cluster.clone(), uid(service).to_owned(), target.to_string(), own.to_string(), kind.to_owned(), protocol];
+        let parts: Vec<String> = vec![
+            runner.cluster.clone(),
+            uid(service).to_owned(),
+            target.to_string(),
+            own.to_string(),
+            kind.to_owned(),
+            protocol,
+        ];
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         Ok(Self {
             listens,
@@ -238,7 +244,8 @@ fn subnets(
                 subnet.head.id == wanted || subnet.head.tags.get("Name").is_some_and(|name| name == wanted)
             };
             let found = region.subnets.linked(&runner.vpc).find(is);
-            let found = found.ok_or_else(|| format!("failed to resolve subnet {wanted}: not found in {}", runner.vpc))?;
+            let found =
+                found.ok_or_else(|| format!("failed to resolve subnet {wanted}: not found in {}", runner.vpc))?;
             ids.push(found.head.id.clone());
         }
         return Ok(ids);

@@ -68,8 +68,7 @@ fn role_of(control: &mut Control<'_, '_>, pod: &Value) -> Option<Role> {
         .and_then(|account| annotation(&account, "eks.amazonaws.com/role-arn").map(str::to_owned));
     let place = &*control.place;
     let agent = place.region.addons.get(&format!("{}/eks-pod-identity-agent", cluster.name()));
-    let identity =
-        place.region.pod_identities.linked(&format!("{}/{space}/{account}", cluster.name())).next();
+    let identity = place.region.pod_identities.linked(&format!("{}/{space}/{account}", cluster.name())).next();
     if let Some(identity) = identity.filter(|_| agent.is_some()) {
         return iam::role_for_service(place.global, &identity.role_arn, "pods.eks.amazonaws.com", now).ok().cloned();
     }

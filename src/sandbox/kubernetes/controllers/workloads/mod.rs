@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::admission;
 use super::control::Control;
-use super::parts::{annotation, holds, is_going, name, namespace, number, owned_by, owner, safe_suffix, set, text, uid};
+use super::parts::{
+    annotation, holds, is_going, name, namespace, number, owned_by, owner, safe_suffix, set, text, uid,
+};
 use crate::sandbox::kubernetes::objects::Key;
 use crate::sandbox::world::ids::number_of;
 

@@ -1,0 +1,1 @@
+//! The meshes of the sandbox over objects made by hand.
