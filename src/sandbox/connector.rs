@@ -30,11 +30,8 @@ pub(crate) const SECRET_KEY: &str = "sandbox";
 
 /// The configuration for SDK clients. Another region can be set per client.
 pub(crate) fn sdk_config(service: &Arc<Service>) -> SdkConfig {
-    let credentials = Credentials::builder()
-        .access_key_id(ACCESS_KEY)
-        .secret_access_key(SECRET_KEY)
-        .provider_name("sandbox")
-        .build();
+    let credentials =
+        Credentials::builder().access_key_id(ACCESS_KEY).secret_access_key(SECRET_KEY).provider_name("sandbox").build();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))

@@ -35,8 +35,7 @@ impl ClusterRoute for SandboxRoute {
 
     fn exec<'a>(&'a self, endpoint: &'a str, exec: Exec) -> LocalBoxFuture<'a, io::Result<Executed>> {
         Box::pin(async move {
-            let pod =
-                Pod { authorization: exec.authorization.as_deref(), namespace: &exec.namespace, name: &exec.pod };
+            let pod = Pod { authorization: exec.authorization.as_deref(), namespace: &exec.namespace, name: &exec.pod };
             let done = self.0.exec(endpoint, pod, &exec.container, &exec.command).await?;
             Ok(Executed { stdout: done.stdout, stderr: done.stderr, status: done.status })
         })

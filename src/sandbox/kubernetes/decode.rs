@@ -121,9 +121,7 @@ fn mismatch(schema: Schema<'_>, value: &Value, at: &str, kind: &str) -> Option<S
         (Some("integer"), _) => wrong(integer),
         (Some("number"), Value::Number(_)) => None,
         (Some("number"), _) => wrong("float64"),
-        (Some("array"), Value::Array(items)) => {
-            items.iter().find_map(|item| mismatch(schema.items(), item, at, kind))
-        }
+        (Some("array"), Value::Array(items)) => items.iter().find_map(|item| mismatch(schema.items(), item, at, kind)),
         (Some("array"), _) => wrong("[]interface {}"),
         (_, Value::Object(fields)) => fields.iter().find_map(|(name, value)| {
             let (of_field, _) = schema.field(name);

@@ -26,7 +26,10 @@ pub(crate) fn check(kind: &Kind, definition: &Value) -> Result<(), Refusal> {
     }
     for (index, version) in versions.iter().enumerate() {
         if version["schema"]["openAPIV3Schema"].is_null() {
-            causes.push(Cause::required(format!("spec.versions[{index}].schema.openAPIV3Schema"), "schemas are required"));
+            causes.push(Cause::required(
+                format!("spec.versions[{index}].schema.openAPIV3Schema"),
+                "schemas are required",
+            ));
         }
     }
     if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, &name, &causes)) }

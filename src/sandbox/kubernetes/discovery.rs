@@ -25,7 +25,9 @@ pub(crate) fn answer(objects: &Objects<'_>, path: &str) -> Result<Said, Refusal>
     let document = match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => return Ok(Said::Text("ok")),
         ["version"] => version(objects),
-        [] => json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] }),
+        [] => {
+            json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] })
+        }
         ["api"] => json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
         ["apis"] => {
             let groups: Vec<Value> = groups(objects).iter().map(|(name, versions)| group(name, versions)).collect();

@@ -79,7 +79,8 @@ fn parameters(unique: &str, what: &str, name: &str) -> CertificateParams {
     // Simulated time is not the time of those who check certificates: from before the first to after the last of both.
     parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(2099, 1, 1);
-    let serial: Vec<u8> = Sha256::digest(format!("serial of {what} of {unique}").as_bytes()).iter().take(8).copied().collect();
+    let serial: Vec<u8> =
+        Sha256::digest(format!("serial of {what} of {unique}").as_bytes()).iter().take(8).copied().collect();
     parameters.serial_number = Some(SerialNumber::from_slice(&serial));
     parameters
 }

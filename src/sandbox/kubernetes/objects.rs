@@ -192,7 +192,9 @@ impl<'a> Objects<'a> {
         let old = self.get(key).cloned();
         let uid = self.uid(self.revision() + 1);
         let generation = match &old {
-            Some(old) => old["metadata"]["generation"].as_u64().map(|number| number + u64::from(wants(old) != wants(&object))),
+            Some(old) => {
+                old["metadata"]["generation"].as_u64().map(|number| number + u64::from(wants(old) != wants(&object)))
+            }
             None => has_generation(key, &object).then_some(1),
         };
         let metadata = metadata_of(&mut object);

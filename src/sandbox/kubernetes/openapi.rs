@@ -60,15 +60,14 @@ pub(super) fn document(objects: &Objects<'_>, group: &str, version: &str) -> Res
 /// What can be done with a collection, and with one object.
 fn operations(kind: &Kind) -> (Value, Value) {
     let gvk = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
-    let parameter = |name: &str, of: &str| json!({ "name": name, "in": "query", "schema": { "type": of, "uniqueItems": true } });
+    let parameter =
+        |name: &str, of: &str| json!({ "name": name, "in": "query", "schema": { "type": of, "uniqueItems": true } });
     let written = json!([
         parameter("dryRun", "string"),
         parameter("fieldManager", "string"),
         parameter("fieldValidation", "string"),
     ]);
-    let operation = |action: &str| {
-        json!({ "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk, "responses": { "200": { "description": "OK" } } })
-    };
+    let operation = |action: &str| json!({ "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk, "responses": { "200": { "description": "OK" } } });
     let writing = |action: &str| {
         let mut operation = operation(action);
         operation["parameters"] = written.clone();

@@ -205,7 +205,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, Refusal> {
     let TypeMeta { api_version, kind } = unknown.type_meta.unwrap_or_default();
     let raw = unknown.raw.as_slice();
     let bytes = |data: BTreeMap<String, Vec<u8>>| -> Value {
-        data.into_iter().map(|(key, bytes)| (key, Value::from(data_encoding::BASE64.encode(&bytes)))).collect::<Map<_, _>>().into()
+        data.into_iter()
+            .map(|(key, bytes)| (key, Value::from(data_encoding::BASE64.encode(&bytes))))
+            .collect::<Map<_, _>>()
+            .into()
     };
     let meta = |metadata: Option<ObjectMeta>| metadata.unwrap_or_default().json();
     let mut object = match kind.as_str() {
@@ -262,8 +265,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, Refusal> {
         "TokenRequest" => {
             let request = TokenRequest::decode(raw).map_err(wrong)?;
             let spec = request.spec.unwrap_or_default();
-            let mut object =
-                json!({ "metadata": meta(request.metadata), "spec": { "audiences": spec.audiences } });
+            let mut object = json!({ "metadata": meta(request.metadata), "spec": { "audiences": spec.audiences } });
             if let Some(seconds) = spec.expiration_seconds {
                 object["spec"]["expirationSeconds"] = seconds.into();
             }
@@ -302,14 +304,20 @@ mod tests {
         };
         let mut body = MAGIC.to_vec();
         body.extend(unknown.encode_to_vec());
-        assert_eq!(decode(&body).unwrap(), json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": "sh.helm.release.v1.demo.v1", "labels": { "owner": "helm" } },
-            "data": { "release": "SDRzSQ==" },
-            "type": "helm.sh/release.v1",
-        }));
-        let pod = Unknown { type_meta: Some(TypeMeta { api_version: "v1".to_owned(), kind: "Pod".to_owned() }), raw: Vec::new() };
+        assert_eq!(
+            decode(&body).unwrap(),
+            json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": { "name": "sh.helm.release.v1.demo.v1", "labels": { "owner": "helm" } },
+                "data": { "release": "SDRzSQ==" },
+                "type": "helm.sh/release.v1",
+            })
+        );
+        let pod = Unknown {
+            type_meta: Some(TypeMeta { api_version: "v1".to_owned(), kind: "Pod".to_owned() }),
+            raw: Vec::new(),
+        };
         let mut body = MAGIC.to_vec();
         body.extend(pod.encode_to_vec());
         assert_eq!(decode(&body).unwrap_err().code, 415);

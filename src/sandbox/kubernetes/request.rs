@@ -132,7 +132,9 @@ impl Route {
             [] => return Err(Refusal::no_path()),
         };
         let kind = find(objects, group, version, plural).ok_or_else(Refusal::no_path)?;
-        if (namespace.is_some() && !kind.is_namespaced) || (namespace.is_none() && kind.is_namespaced && !name.is_empty()) {
+        if (namespace.is_some() && !kind.is_namespaced)
+            || (namespace.is_none() && kind.is_namespaced && !name.is_empty())
+        {
             return Err(Refusal::no_path());
         }
         if !subresource.is_empty() && !kind.has_subresource(subresource) {
@@ -149,8 +151,7 @@ impl Route {
             ("DELETE", true) => Verb::DeleteCollection,
             _ => return Err(Refusal::not_allowed(&kind)),
         };
-        let place =
-            Place { kind, namespace, name: name.to_owned(), subresource: subresource.to_owned() };
+        let place = Place { kind, namespace, name: name.to_owned(), subresource: subresource.to_owned() };
         Ok(Self::Objects(Box::new(place), verb))
     }
 }

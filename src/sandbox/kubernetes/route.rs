@@ -100,9 +100,7 @@ impl Clusters {
         let what = What::Exec { container, command };
         match heard(self.service.in_pod(&home, &in_pod(pod, what)).await)? {
             Done::Exec(done) => Ok(Executed { stdout: done.stdout, stderr: done.stderr, status: done.status }),
-            Done::Refused(refusal) => {
-                Ok(Executed { stdout: Vec::new(), stderr: Vec::new(), status: refusal.status() })
-            }
+            Done::Refused(refusal) => Ok(Executed { stdout: Vec::new(), stderr: Vec::new(), status: refusal.status() }),
             Done::Get(_) => Err(Error::other("a command was answered as a request")),
         }
     }
@@ -120,9 +118,8 @@ impl Clusters {
     ) -> Result<http::Response<Vec<u8>>, Error> {
         let home = self.home(endpoint)?;
         let what = What::Get { port, path };
-        let plain = |status, body| {
-            answered(Response { status, content_type: "application/json", body, warnings: Vec::new() })
-        };
+        let plain =
+            |status, body| answered(Response { status, content_type: "application/json", body, warnings: Vec::new() });
         match heard(self.service.in_pod(&home, &in_pod(pod, what)).await)? {
             Done::Get(Got::Answer(status, body)) => plain(status, body),
             Done::Get(Got::Refused(status)) => {
@@ -155,9 +152,8 @@ fn heard<T>(outcome: Outcome<T>) -> Result<T, Error> {
 /// A request as the server reads it.
 pub(crate) fn asked(request: http::Request<Vec<u8>>) -> Asked {
     let (head, body) = request.into_parts();
-    let header = |name: HeaderName| {
-        head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-    };
+    let header =
+        |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     Asked {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),

@@ -54,8 +54,8 @@ impl Requirement {
     fn parse(part: &str) -> Option<Self> {
         let key = |text: &str| {
             let text = text.trim();
-            let good = !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+            let good =
+                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
             good.then(|| text.to_owned())
         };
         if let Some((left, values)) = part.split_once('(') {
@@ -138,34 +138,40 @@ pub(crate) struct FieldSelector(Vec<(String, bool, String)>);
 
 /// The fields by which the objects of some kinds can be selected, besides their names and namespaces.
 const FIELDS: &[(&str, &[&str])] = &[
-    ("pods", &[
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-        "status.nominatedNodeName",
-    ]),
+    (
+        "pods",
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+    ),
     ("secrets", &["type"]),
     ("namespaces", &["status.phase"]),
     ("nodes", &["spec.unschedulable"]),
     ("services", &["spec.clusterIP", "spec.type"]),
     ("jobs", &["status.successful"]),
-    ("events", &[
-        "involvedObject.kind",
-        "involvedObject.namespace",
-        "involvedObject.name",
-        "involvedObject.uid",
-        "involvedObject.apiVersion",
-        "involvedObject.resourceVersion",
-        "involvedObject.fieldPath",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ]),
+    (
+        "events",
+        &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+    ),
 ];
 
 impl FieldSelector {

@@ -114,7 +114,10 @@ fn answer(
             let pod = Place { subresource: String::new(), ..target };
             let gone = Asked { body: Vec::new(), ..asked.clone() };
             delete::one(&mut objects, &pod, &gone)?;
-            whole(201, serde_json::json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }))
+            whole(
+                201,
+                serde_json::json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
+            )
         }
         // What ends a namespace has no other door.
         (Verb::Update, "" | "status" | "finalize") => written(write::update(&mut objects, &target, asked)),

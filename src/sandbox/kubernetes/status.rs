@@ -149,8 +149,7 @@ impl Refusal {
 
     /// Options of a request that cannot be.
     pub(crate) fn invalid_options(options: &str, field: &str, why: &str) -> Self {
-        let mut refusal =
-            Self::new(422, "Invalid", format!("{options}.meta.k8s.io \"\" is invalid: {field}: {why}"));
+        let mut refusal = Self::new(422, "Invalid", format!("{options}.meta.k8s.io \"\" is invalid: {field}: {why}"));
         refusal.details.insert("group".to_owned(), "meta.k8s.io".into());
         refusal.details.insert("kind".to_owned(), options.into());
         let (reason, message) = if why.starts_with("Required") {
@@ -244,8 +243,11 @@ impl Refusal {
 
     /// Too many requests.
     pub(crate) fn throttled() -> Self {
-        let mut refusal =
-            Self::new(429, "TooManyRequests", "the server has received too many requests and has asked us to try again later");
+        let mut refusal = Self::new(
+            429,
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later",
+        );
         refusal.details.insert("retryAfterSeconds".to_owned(), 1.into());
         refusal
     }

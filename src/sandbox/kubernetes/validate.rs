@@ -119,7 +119,10 @@ fn specific(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {
             let labels = &spec["template"]["metadata"]["labels"];
             let selector = &spec["selector"];
             let wanted = selector["matchLabels"].as_object();
-            if selector.is_object() && wanted.is_none_or(serde_json::Map::is_empty) && selector["matchExpressions"].is_null() {
+            if selector.is_object()
+                && wanted.is_none_or(serde_json::Map::is_empty)
+                && selector["matchExpressions"].is_null()
+            {
                 let why = "empty selector is invalid for deployment";
                 causes.push(Cause::invalid("spec.selector", selector, &why.replace("deployment", &kind.singular)));
             }
@@ -134,7 +137,10 @@ fn specific(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {
             let policy = &spec["template"]["spec"]["restartPolicy"];
             if policy.is_null() {
                 let allowed = [json!("OnFailure"), json!("Never")];
-                causes.push(Cause::required("spec.template.spec.restartPolicy", &format!("valid values: {}", allowed.map(|one| one.to_string()).join(", "))));
+                causes.push(Cause::required(
+                    "spec.template.spec.restartPolicy",
+                    &format!("valid values: {}", allowed.map(|one| one.to_string()).join(", ")),
+                ));
             }
             containers(&spec["template"]["spec"], "spec.template.spec", causes);
         }
@@ -233,7 +239,15 @@ pub(crate) fn change(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     if kind.is("apps", "statefulsets") {
         let rest = |object: &Value| {
             let mut spec = object["spec"].clone();
-            for part in ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"] {
+            for part in [
+                "replicas",
+                "ordinals",
+                "template",
+                "updateStrategy",
+                "revisionHistoryLimit",
+                "persistentVolumeClaimRetentionPolicy",
+                "minReadySeconds",
+            ] {
                 spec.as_object_mut().map(|fields| fields.remove(part));
             }
             spec
@@ -264,6 +278,8 @@ fn finalizers(old: &Value, new: &Value) -> Option<Cause> {
     let had = old["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let has = new["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let added: Vec<&str> = has.iter().filter(|one| !had.contains(one)).filter_map(Value::as_str).collect();
-    let why = format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{added:?}");
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{added:?}"
+    );
     (!added.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &why))
 }

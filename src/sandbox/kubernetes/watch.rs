@@ -47,9 +47,9 @@ impl Watch {
         let told = if begins_with_all {
             0
         } else {
-            version
-                .parse()
-                .map_err(|_| Refusal::bad_request(format!("Invalid value: \"{version}\": strconv.ParseUint: parsing")))?
+            version.parse().map_err(|_| {
+                Refusal::bad_request(format!("Invalid value: \"{version}\": strconv.ParseUint: parsing"))
+            })?
         };
         let mut watch = Self {
             place: place.clone(),
@@ -104,7 +104,8 @@ impl Watch {
             if is_first || version > self.told {
                 let object = shown(&self.place.kind, object);
                 // One that was deleted and made again is another.
-                let is_new = self.known.get(key).is_none_or(|known| known["metadata"]["uid"] != object["metadata"]["uid"]);
+                let is_new =
+                    self.known.get(key).is_none_or(|known| known["metadata"]["uid"] != object["metadata"]["uid"]);
                 events.push((version, if is_new { "ADDED" } else { "MODIFIED" }, object.clone()));
                 self.known.insert(key.clone(), object);
             }

@@ -51,9 +51,8 @@ pub(super) fn user(objects: &Objects<'_>, mint: &Mint, bearer: &str, clock: Cloc
     }
     let entry = region.access_entries.get(&format!("{}|{principal}", objects.cluster()))?;
     let now = objects.now();
-    let known = |at: Timestamp, what: &str| {
-        mint.after(at, &entry.head.id, what, KNOWN_AFTER_MS.0, KNOWN_AFTER_MS.1) <= now
-    };
+    let known =
+        |at: Timestamp, what: &str| mint.after(at, &entry.head.id, what, KNOWN_AFTER_MS.0, KNOWN_AFTER_MS.1) <= now;
     if !known(entry.head.created_at, "access entry is known") {
         return None;
     }

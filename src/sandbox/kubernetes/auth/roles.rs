@@ -13,8 +13,20 @@ const READ: [&str; 3] = ["get", "list", "watch"];
 /// What a namespace holds that its users see ("view" in "User-facing roles"): no secrets, no roles.
 fn viewed() -> Vec<Value> {
     let core = [
-        "configmaps", "endpoints", "persistentvolumeclaims", "pods", "pods/log", "pods/status", "serviceaccounts", "services",
-        "services/status", "events", "limitranges", "resourcequotas", "namespaces", "replicationcontrollers",
+        "configmaps",
+        "endpoints",
+        "persistentvolumeclaims",
+        "pods",
+        "pods/log",
+        "pods/status",
+        "serviceaccounts",
+        "services",
+        "services/status",
+        "events",
+        "limitranges",
+        "resourcequotas",
+        "namespaces",
+        "replicationcontrollers",
     ];
     vec![
         json!({ "apiGroups": [""], "resources": core, "verbs": READ }),
@@ -26,9 +38,22 @@ fn viewed() -> Vec<Value> {
 /// What the users of a namespace change.
 fn edited() -> Vec<Value> {
     let core = [
-        "configmaps", "endpoints", "persistentvolumeclaims", "pods", "pods/attach", "pods/exec", "pods/portforward",
-        "pods/proxy", "pods/eviction", "secrets", "serviceaccounts", "serviceaccounts/token", "services", "services/proxy",
-        "replicationcontrollers", "events",
+        "configmaps",
+        "endpoints",
+        "persistentvolumeclaims",
+        "pods",
+        "pods/attach",
+        "pods/exec",
+        "pods/portforward",
+        "pods/proxy",
+        "pods/eviction",
+        "secrets",
+        "serviceaccounts",
+        "serviceaccounts/token",
+        "services",
+        "services/proxy",
+        "replicationcontrollers",
+        "events",
     ];
     let mut rules = viewed();
     rules.extend([
@@ -69,7 +94,19 @@ pub(super) fn of_policy(name: &str) -> Vec<Value> {
 
 /// Makes the roles and bindings that every cluster has from the start.
 pub(crate) fn furnish(objects: &mut Objects<'_>) {
-    let discovery = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"];
+    let discovery = [
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
+        "/version/",
+    ];
     let public = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
     let reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
     let roles = [
@@ -79,14 +116,20 @@ pub(crate) fn furnish(objects: &mut Objects<'_>) {
         ("view", viewed()),
         ("system:discovery", vec![json!({ "nonResourceURLs": discovery, "verbs": ["get"] })]),
         ("system:public-info-viewer", vec![json!({ "nonResourceURLs": public, "verbs": ["get"] })]),
-        ("system:basic-user", vec![
-            json!({ "apiGroups": ["authorization.k8s.io"], "resources": reviews, "verbs": ["create"] }),
-            json!({ "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"] }),
-        ]),
-        ("system:auth-delegator", vec![
-            json!({ "apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"] }),
-            json!({ "apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"] }),
-        ]),
+        (
+            "system:basic-user",
+            vec![
+                json!({ "apiGroups": ["authorization.k8s.io"], "resources": reviews, "verbs": ["create"] }),
+                json!({ "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"] }),
+            ],
+        ),
+        (
+            "system:auth-delegator",
+            vec![
+                json!({ "apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"] }),
+                json!({ "apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"] }),
+            ],
+        ),
     ];
     let labels = json!({ "kubernetes.io/bootstrapping": "rbac-defaults" });
     let annotations = json!({ "rbac.authorization.kubernetes.io/autoupdate": "true" });

@@ -29,7 +29,13 @@ pub(crate) enum Deed<'a> {
 }
 
 /// Refuses what somebody may not do with objects.
-pub(crate) fn check(objects: &Objects<'_>, user: &User, place: &Place, verb: Verb, is_apply: bool) -> Result<(), Refusal> {
+pub(crate) fn check(
+    objects: &Objects<'_>,
+    user: &User,
+    place: &Place,
+    verb: Verb,
+    is_apply: bool,
+) -> Result<(), Refusal> {
     let kind = &place.kind;
     let resource = if place.subresource.is_empty() {
         kind.plural.clone()

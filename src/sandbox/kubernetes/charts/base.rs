@@ -48,7 +48,8 @@ pub(super) fn objects(release: &Release<'_>) -> Result<Vec<Value>, String> {
     }
     let revision = text(&values, "/defaultRevision");
     if !revision.is_empty() {
-        let labels = [("app", "istiod"), ("istio", "istiod"), ("istio.io/rev", revision.as_str()), ("release", release.name)];
+        let labels =
+            [("app", "istiod"), ("istio", "istiod"), ("istio.io/rev", revision.as_str()), ("release", release.name)];
         let labels = with(release.istio_labels("istiod"), &labels);
         let service = if revision == "default" { "istiod".to_owned() } else { format!("istiod-{revision}") };
         let kind = "ValidatingWebhookConfiguration";

@@ -138,8 +138,13 @@ fn rights(plane: &Plane<'_>) -> Vec<Value> {
             let labels = plane.release.istio_labels("istio-reader");
             with(labels, &[("app", "istio-reader"), ("release", plane.release.name)])
         };
-        let groups =
-            ["config.istio.io", "security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"];
+        let groups = [
+            "config.istio.io",
+            "security.istio.io",
+            "networking.istio.io",
+            "telemetry.istio.io",
+            "extensions.istio.io",
+        ];
         let core =
             ["endpoints", "pods", "services", "nodes", "replicationcontrollers", "namespaces", "secrets", "configmaps"];
         let rules = json!([
@@ -270,7 +275,8 @@ fn workload(plane: &Plane<'_>) -> Vec<Value> {
     let mut all = vec![deployment, service];
     if scales {
         let target = &values["cpu"]["targetAverageUtilization"];
-        let mut scaler = plane.object("autoscaling/v2", "HorizontalPodAutoscaler", &plane.name, plane.pilot_labels(&[]));
+        let mut scaler =
+            plane.object("autoscaling/v2", "HorizontalPodAutoscaler", &plane.name, plane.pilot_labels(&[]));
         scaler["spec"] = json!({
             "minReplicas": values["autoscaleMin"],
             "maxReplicas": values["autoscaleMax"],
@@ -305,7 +311,8 @@ fn injector(plane: &Plane<'_>) -> Value {
     let not_off = expression(inject, "NotIn", &["false"]);
     let own = plane.revision.as_str();
     let webhook = |prefix: &str, namespace: Value, object: Value| {
-        let service = json!({ "name": plane.name, "namespace": plane.release.namespace, "path": "/inject", "port": 443 });
+        let service =
+            json!({ "name": plane.name, "namespace": plane.release.namespace, "path": "/inject", "port": 443 });
         json!({
             "name": format!("{prefix}sidecar-injector.istio.io"),
             "clientConfig": { "service": service },
@@ -337,7 +344,8 @@ fn injector(plane: &Plane<'_>) -> Value {
     }
     let labels = plane.pilot_labels(&[("app", "sidecar-injector")]);
     let name = plane.suffixed("istio-sidecar-injector");
-    let name = if plane.release.namespace == "istio-system" { name } else { format!("{name}-{}", plane.release.namespace) };
+    let name =
+        if plane.release.namespace == "istio-system" { name } else { format!("{name}-{}", plane.release.namespace) };
     let mut configuration =
         object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", None, &name, labels);
     configuration["webhooks"] = webhooks.into();

@@ -103,7 +103,11 @@ fn rights(labels: &Value, space: &str, full: &str, account: &str) -> Vec<Value> 
         rule(&[""], &["pods/status", "services/status"], &["patch", "update"]),
         rule(&[""], &["services"], &["get", "list", "patch", "update", "watch"]),
         rule(&["discovery.k8s.io"], &["endpointslices"], reads),
-        rule(&["elbv2.k8s.aws"], &["targetgroupbindings"], &["create", "delete", "get", "list", "patch", "update", "watch"]),
+        rule(
+            &["elbv2.k8s.aws"],
+            &["targetgroupbindings"],
+            &["create", "delete", "get", "list", "patch", "update", "watch"]
+        ),
         rule(&["networking.k8s.io"], &["ingresses", "ingressclasses"], reads),
     ]);
     let bound = object(RBAC, "ClusterRoleBinding", None, &format!("{full}-rolebinding"), labels.clone());
@@ -114,7 +118,8 @@ fn rights(labels: &Value, space: &str, full: &str, account: &str) -> Vec<Value> 
         rule(&[""], &["configmaps"], &["create", "get", "patch", "update"]),
         rule(&["coordination.k8s.io"], &["leases"], &["create", "get", "update", "patch"]),
     ]);
-    let elected = object(RBAC, "RoleBinding", Some(space), &format!("{full}-leader-election-rolebinding"), labels.clone());
+    let elected =
+        object(RBAC, "RoleBinding", Some(space), &format!("{full}-leader-election-rolebinding"), labels.clone());
     vec![cluster, bound, election, binding(elected, "Role", &leader, (space, account))]
 }
 
@@ -182,9 +187,7 @@ fn webhooks(values: &Value, labels: &Value, space: &str) -> Vec<Value> {
     let not_own = json!({ "matchExpressions": [{
         "key": "app.kubernetes.io/name", "operator": "NotIn", "values": ["aws-load-balancer-controller"],
     }] });
-    let rules = |operations: &[&str], group: &str, version: &str, resource: &str| {
-        json!([{ "operations": operations, "apiGroups": [group], "apiVersions": [version], "resources": [resource] }])
-    };
+    let rules = |operations: &[&str], group: &str, version: &str, resource: &str| json!([{ "operations": operations, "apiGroups": [group], "apiVersions": [version], "resources": [resource] }]);
     let injected = json!({ "matchExpressions": [{
         "key": "elbv2.k8s.aws/pod-readiness-gate-inject", "operator": "In", "values": ["enabled"],
     }] });

@@ -68,8 +68,14 @@ fn the_control_plane_says_what_it_was_told() {
 fn an_upgrade_leaves_to_the_control_plane_what_it_patches() {
     let values = json!({});
     let policy = |upgrades| {
-        let wanted =
-            Wanted { name: "istio-base", namespace: "istio-system", chart: "base", version: None, values: &values, upgrades };
+        let wanted = Wanted {
+            name: "istio-base",
+            namespace: "istio-system",
+            chart: "base",
+            version: None,
+            values: &values,
+            upgrades,
+        };
         let base = render(&wanted).unwrap();
         find(&base, "ValidatingWebhookConfiguration", "istiod-default-validator").unwrap()["webhooks"][0]["failurePolicy"]
             .clone()

@@ -18,7 +18,10 @@ pub(super) fn or(place: &mut Map<String, Value>, field: &str, value: Value) {
 }
 
 /// The objects in a list.
-pub(super) fn each<'a>(place: &'a mut Map<String, Value>, field: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+pub(super) fn each<'a>(
+    place: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
     place.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
@@ -33,7 +36,10 @@ pub(crate) fn fill(kind: &Kind, object: &mut Value) {
         return;
     }
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("" | "apps" | "batch", "pods" | "deployments" | "daemonsets" | "statefulsets" | "replicasets" | "jobs" | "cronjobs") => {
+        (
+            "" | "apps" | "batch",
+            "pods" | "deployments" | "daemonsets" | "statefulsets" | "replicasets" | "jobs" | "cronjobs",
+        ) => {
             workloads::fill(kind.plural.as_str(), object);
         }
         ("", "secrets") => secret(object),

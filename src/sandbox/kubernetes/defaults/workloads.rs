@@ -51,7 +51,11 @@ pub(super) fn fill(plural: &str, object: &mut Value) {
             or(spec, "revisionHistoryLimit", 10.into());
             or(spec, "podManagementPolicy", "OrderedReady".into());
             or(spec, "updateStrategy", json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } }));
-            or(spec, "persistentVolumeClaimRetentionPolicy", json!({ "whenDeleted": "Retain", "whenScaled": "Retain" }));
+            or(
+                spec,
+                "persistentVolumeClaimRetentionPolicy",
+                json!({ "whenDeleted": "Retain", "whenScaled": "Retain" }),
+            );
         }
         "replicasets" => or(spec, "replicas", 1.into()),
         "jobs" => job(spec),

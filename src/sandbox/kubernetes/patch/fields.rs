@@ -29,7 +29,12 @@ impl Fields {
 
     /// Without the nodes that hold nothing.
     fn pruned(mut self) -> Self {
-        self.below = self.below.into_iter().map(|(edge, below)| (edge, below.pruned())).filter(|(_, below)| !below.is_empty()).collect();
+        self.below = self
+            .below
+            .into_iter()
+            .map(|(edge, below)| (edge, below.pruned()))
+            .filter(|(_, below)| !below.is_empty())
+            .collect();
         self
     }
 
@@ -46,9 +51,10 @@ impl Fields {
 
     /// What is in both.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
-        let below = self.below.iter().filter_map(|(edge, below)| {
-            Some((edge.clone(), below.intersection(other.below.get(edge)?)))
-        });
+        let below = self
+            .below
+            .iter()
+            .filter_map(|(edge, below)| Some((edge.clone(), below.intersection(other.below.get(edge)?))));
         Self { own: self.own && other.own, below: below.collect() }.pruned()
     }
 

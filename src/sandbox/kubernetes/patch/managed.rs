@@ -90,7 +90,8 @@ fn entries(object: &Value) -> Vec<Entry> {
 fn set_entries(object: &mut Value, mut entries: Vec<Entry>) {
     entries.retain(|entry| !entry.fields.is_empty());
     entries.sort_by(|one, other| {
-        let key = |entry: &Entry| (!entry.is_apply, entry.time.clone(), entry.manager.clone(), entry.subresource.clone());
+        let key =
+            |entry: &Entry| (!entry.is_apply, entry.time.clone(), entry.manager.clone(), entry.subresource.clone());
         key(one).cmp(&key(other))
     });
     let metadata = metadata_of(object);
@@ -312,17 +313,17 @@ mod tests {
         let one = applied(None, json!({ "a": "1", "b": "1" }), "m1").unwrap();
         let two = applied(Some(&one), json!({ "a": "2", "b": "2" }), "m2").unwrap_err().status();
         assert_eq!(two["message"], "Apply failed with 2 conflicts: conflicts with \"m1\":\n- .data.a\n- .data.b");
-        assert_eq!(two["details"]["causes"][1], json!({
-            "reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": ".data.b"
-        }));
+        assert_eq!(
+            two["details"]["causes"][1],
+            json!({
+                "reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": ".data.b"
+            })
+        );
         let mut patched = one.clone();
         patched["data"]["a"] = "3".into();
         update(kind("configmaps"), Some(&one), &mut patched, &by("kubectl-patch"));
         let back = applied(Some(&patched), json!({ "a": "1", "b": "1" }), "m1").unwrap_err();
-        assert_eq!(
-            back.message(),
-            "Apply failed with 1 conflict: conflict with \"kubectl-patch\" using v1: .data.a"
-        );
+        assert_eq!(back.message(), "Apply failed with 1 conflict: conflict with \"kubectl-patch\" using v1: .data.a");
         let forced = apply(kind("configmaps"), Some(&patched), &config(json!({ "a": "1", "b": "1" })), &by("m1"), true);
         assert_eq!(managers(&forced.unwrap()), [("m1".to_owned(), json!({ "f:data": { "f:a": {}, "f:b": {} } }))]);
     }
@@ -330,15 +331,18 @@ mod tests {
     #[test]
     fn defaults_belong_to_nobody_and_go_with_what_they_hang_on() {
         let deployment = kind("deployments");
-        let said = |containers: Value| json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" },
-            "spec": { "template": { "spec": { "containers": containers } } },
-        });
+        let said = |containers: Value| {
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" },
+                "spec": { "template": { "spec": { "containers": containers } } },
+            })
+        };
         let both = said(json!([{ "name": "a", "image": "i" }, { "name": "b", "image": "i" }]));
         let mut made = apply(deployment, None, &both, &by("helm"), false).unwrap();
         made["spec"]["replicas"] = 1.into();
         made["spec"]["template"]["spec"]["containers"][1]["imagePullPolicy"] = "Always".into();
-        let one = apply(deployment, Some(&made), &said(json!([{ "name": "a", "image": "i" }])), &by("helm"), false).unwrap();
+        let one =
+            apply(deployment, Some(&made), &said(json!([{ "name": "a", "image": "i" }])), &by("helm"), false).unwrap();
         assert_eq!(one["spec"]["replicas"], 1);
         assert_eq!(one["spec"]["template"]["spec"]["containers"], json!([{ "name": "a", "image": "i" }]));
     }
@@ -347,6 +351,9 @@ mod tests {
     fn what_was_there_before_is_somebodys() {
         let there = config(json!({ "a": "1" }));
         let conflict = applied(Some(&there), json!({ "a": "2" }), "m1").unwrap_err();
-        assert_eq!(conflict.message(), "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .data.a");
+        assert_eq!(
+            conflict.message(),
+            "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .data.a"
+        );
     }
 }

@@ -94,9 +94,7 @@ fn merge_lists(
     for item in patch {
         let Some(fields) = item.as_object() else { continue };
         let Some(id) = fields.get(key) else {
-            return Err(Refusal::bad_request(format!(
-                "map: {item} does not contain declared merge key: {key}"
-            )));
+            return Err(Refusal::bad_request(format!("map: {item} does not contain declared merge key: {key}")));
         };
         let at = merged.iter().position(|one| one.get(key) == Some(id));
         match (fields.get(DIRECTIVE).and_then(Value::as_str), at) {
@@ -149,7 +147,8 @@ mod tests {
 
     #[test]
     fn lists_merge_by_their_keys() {
-        let object = with(json!([{ "name": "a", "image": "1", "env": [{ "name": "X", "value": "1" }] }, { "name": "b" }]));
+        let object =
+            with(json!([{ "name": "a", "image": "1", "env": [{ "name": "X", "value": "1" }] }, { "name": "b" }]));
         let patch = with(json!([{ "name": "a", "image": "2", "env": [{ "name": "Y", "value": "2" }] }]));
         assert_eq!(
             patched(&object, &patch),
@@ -163,14 +162,18 @@ mod tests {
     #[test]
     fn directives_delete_replace_retain_and_order() {
         let object = with(json!([{ "name": "a" }, { "name": "b" }]));
-        assert_eq!(patched(&object, &with(json!([{ "name": "a", "$patch": "delete" }]))), with(json!([{ "name": "b" }])));
+        assert_eq!(
+            patched(&object, &with(json!([{ "name": "a", "$patch": "delete" }]))),
+            with(json!([{ "name": "b" }]))
+        );
         let replaced = with(json!([{ "$patch": "replace" }, { "name": "c" }]));
         assert_eq!(patched(&object, &replaced), with(json!([{ "name": "c" }])));
         let ordered = json!({ "spec": { "template": { "spec": {
             "$setElementOrder/containers": [{ "name": "b" }, { "name": "a" }],
         } } } });
         assert_eq!(patched(&object, &ordered), with(json!([{ "name": "b" }, { "name": "a" }])));
-        let strategy = json!({ "spec": { "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1 } } } });
+        let strategy =
+            json!({ "spec": { "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1 } } } });
         let recreate = json!({ "spec": { "strategy": { "$retainKeys": ["type"], "type": "Recreate" } } });
         assert_eq!(patched(&strategy, &recreate), json!({ "spec": { "strategy": { "type": "Recreate" } } }));
         let finalizers = json!({ "metadata": { "finalizers": ["a", "b"], "labels": { "x": "1" } } });

@@ -146,7 +146,8 @@ fn merge_lists(list: &ListType<'_>, of_item: Schema<'_>, before: &[Value], said:
     let mut rest = before.iter().peekable();
     for (edge, item) in &said {
         // What nobody says anything of keeps its place before the item that followed it.
-        while let Some((_, other)) = rest.next_if(|(other, _)| other.as_deref().is_none_or(|one| !named.contains(one))) {
+        while let Some((_, other)) = rest.next_if(|(other, _)| other.as_deref().is_none_or(|one| !named.contains(one)))
+        {
             merged.push(other.clone());
         }
         if rest.peek().is_some_and(|(other, _)| other == edge) {
@@ -234,7 +235,9 @@ pub(crate) fn check(schema: Schema<'_>, value: &Value, at: &str) -> Option<Strin
                     }
                 } else if let ListType::Map(names) = &list {
                     let names = names.join(", ");
-                    return Some(format!("{at}: element {index}: associative list with keys has an element that omits key field {names:?}"));
+                    return Some(format!(
+                        "{at}: element {index}: associative list with keys has an element that omits key field {names:?}"
+                    ));
                 }
                 if let Some(why) = check(of_item, item, &format!("{at}[{index}]")) {
                     return Some(why);
@@ -322,13 +325,11 @@ mod tests {
 
     #[test]
     fn a_comparison_tells_what_is_set_and_what_went() {
-        let old = json!({ "spec": { "containers": [{ "name": "one", "image": "a" }, { "name": "two", "image": "b" }] } });
+        let old =
+            json!({ "spec": { "containers": [{ "name": "one", "image": "a" }, { "name": "two", "image": "b" }] } });
         let new = json!({ "spec": { "containers": [{ "name": "one", "image": "c" }], "hostNetwork": true } });
         let difference = compare(pod(), &old, &new);
-        assert_eq!(
-            difference.set.paths(),
-            [".spec.containers[name=\"one\"].image", ".spec.hostNetwork"]
-        );
+        assert_eq!(difference.set.paths(), [".spec.containers[name=\"one\"].image", ".spec.hostNetwork"]);
         assert_eq!(
             difference.removed.paths(),
             [
@@ -342,8 +343,10 @@ mod tests {
 
     #[test]
     fn lists_merge_by_their_keys_and_keep_their_order() {
-        let old = json!({ "spec": { "containers": [{ "name": "a", "image": "1" }, { "name": "proxy" }, { "name": "b" }] } });
-        let new = json!({ "spec": { "containers": [{ "name": "b", "image": "2" }, { "name": "a" }, { "name": "c" }] } });
+        let old =
+            json!({ "spec": { "containers": [{ "name": "a", "image": "1" }, { "name": "proxy" }, { "name": "b" }] } });
+        let new =
+            json!({ "spec": { "containers": [{ "name": "b", "image": "2" }, { "name": "a" }, { "name": "c" }] } });
         let merged = merge(pod(), &old, &new);
         let names: Vec<&str> =
             merged["spec"]["containers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();

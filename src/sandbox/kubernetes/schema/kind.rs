@@ -131,7 +131,11 @@ impl Kind {
             verbs: verbs.map(str::to_owned).to_vec(),
             subresources,
             custom: Some(Custom {
-                schema: version.get("schema").and_then(|schema| schema.get("openAPIV3Schema")).cloned().unwrap_or_default(),
+                schema: version
+                    .get("schema")
+                    .and_then(|schema| schema.get("openAPIV3Schema"))
+                    .cloned()
+                    .unwrap_or_default(),
                 columns: version.get("additionalPrinterColumns").cloned().unwrap_or_default(),
                 scale: version.get("subresources").and_then(|all| all.get("scale")).cloned().unwrap_or_default(),
             }),

@@ -17,10 +17,8 @@ pub(crate) use self::kind::{Kind, kinds};
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The types of fields that clients send free of form.
-const FREE: [&str; 2] = [
-    "io.k8s.apimachinery.pkg.runtime.RawExtension",
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON",
-];
+const FREE: [&str; 2] =
+    ["io.k8s.apimachinery.pkg.runtime.RawExtension", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"];
 
 #[derive(Deserialize)]
 struct File {
@@ -33,8 +31,11 @@ struct File {
 static FILE: LazyLock<File> = LazyLock::new(|| {
     let text = include_str!("kubernetes-1.35.json");
     // The text is part of the program; a test reads it.
-    serde_json::from_str(text)
-        .unwrap_or_else(|_| File { kinds: BTreeMap::new(), groups: Vec::new(), schemas: BTreeMap::new() })
+    serde_json::from_str(text).unwrap_or_else(|_| File {
+        kinds: BTreeMap::new(),
+        groups: Vec::new(),
+        schemas: BTreeMap::new(),
+    })
 });
 
 /// How a list is compared and merged.

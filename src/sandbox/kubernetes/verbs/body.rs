@@ -26,9 +26,8 @@ pub(crate) fn document(asked: &Asked) -> Result<Value, Refusal> {
     if media == "application/vnd.kubernetes.protobuf" || media == "application/cbor" {
         return Err(Refusal::unsupported_media(format!("the body of the request was in an unknown format - {media}")));
     }
-    serde_json::from_str(text).map_err(|error| {
-        Refusal::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| Refusal::bad_request(format!("couldn't get version/kind; json parse error: {error}")))
 }
 
 /// The body as an object of a kind.

@@ -66,7 +66,8 @@ pub(crate) fn one(objects: &mut Objects<'_>, place: &Place, asked: &Asked) -> Re
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let why = format!(
                 "the {name} in the precondition ({}) does not match the {name} in record ({}). The object might have been deleted and then recreated",
-                text(wanted), text(has)
+                text(wanted),
+                text(has)
             );
             return Err(Refusal::conflict(&place.kind, &place.name, &why));
         }

@@ -23,7 +23,13 @@ pub(crate) fn is_question(kind: &Kind) -> bool {
 }
 
 /// Answers a question.
-pub(crate) fn answer(objects: &Objects<'_>, place: &Place, asked: &Asked, user: &User, clock: Clock) -> Result<Value, Refusal> {
+pub(crate) fn answer(
+    objects: &Objects<'_>,
+    place: &Place,
+    asked: &Asked,
+    user: &User,
+    clock: Clock,
+) -> Result<Value, Refusal> {
     let mut review = body::object(asked, &place.kind)?;
     let spec = review["spec"].clone();
     let status = match place.kind.plural.as_str() {
@@ -69,13 +75,17 @@ fn verdict(objects: &Objects<'_>, user: &User, spec: &Value) -> Value {
             resource = format!("{resource}/{subresource}");
         }
         let namespace = text(asked, "namespace");
-        rules::may(objects, user, &Deed::Objects {
-            verb: &text(asked, "verb"),
-            group: &text(asked, "group"),
-            resource: &resource,
-            namespace: Some(namespace.as_str()).filter(|name| !name.is_empty()),
-            name: &text(asked, "name"),
-        })
+        rules::may(
+            objects,
+            user,
+            &Deed::Objects {
+                verb: &text(asked, "verb"),
+                group: &text(asked, "group"),
+                resource: &resource,
+                namespace: Some(namespace.as_str()).filter(|name| !name.is_empty()),
+                name: &text(asked, "name"),
+            },
+        )
     } else {
         let asked = &spec["nonResourceAttributes"];
         rules::may(objects, user, &Deed::Path { verb: &text(asked, "verb"), path: &text(asked, "path") })
@@ -98,7 +108,9 @@ pub(crate) fn token(objects: &Objects<'_>, place: &Place, asked: &Asked) -> Resu
         let why = "Invalid value: may not specify a duration less than 10 minutes";
         return Err(Refusal::invalid_options("TokenRequest", "spec.expirationSeconds", why));
     }
-    let Some(cluster) = objects.region().clusters.get(objects.cluster()) else { return Err(Refusal::internal("no cluster")) };
+    let Some(cluster) = objects.region().clusters.get(objects.cluster()) else {
+        return Err(Refusal::internal("no cluster"));
+    };
     let issuer = format!("https://oidc.eks.{}.amazonaws.com/id/{}", objects.region().name, cluster.unique);
     let given = &request["spec"]["audiences"];
     let audiences = if given.as_array().is_some_and(|list| !list.is_empty()) { given.clone() } else { json!([issuer]) };

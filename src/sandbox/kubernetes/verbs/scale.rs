@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
+use super::body;
 use super::read::stored;
 use super::write::{self, Written};
-use super::body;
 use crate::sandbox::kubernetes::objects::Objects;
 use crate::sandbox::kubernetes::patch::json as plain;
 use crate::sandbox::kubernetes::request::{Asked, Place};

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::body;
 use super::delete;
 use super::read::{shown, stored};
+use crate::model::Digest;
 use crate::sandbox::kubernetes::controllers::admission::Operation;
 use crate::sandbox::kubernetes::decode::decode;
 use crate::sandbox::kubernetes::objects::{Key, Objects, metadata_of, time};
@@ -14,7 +15,6 @@ use crate::sandbox::kubernetes::patch::{json as plain, managed, strategic, typed
 use crate::sandbox::kubernetes::request::{Asked, DEFINITIONS, Place};
 use crate::sandbox::kubernetes::status::{Cause, Refusal};
 use crate::sandbox::kubernetes::{admission, defaults, definitions, services, validate};
-use crate::model::Digest;
 
 /// What a write answers.
 #[derive(Debug)]
@@ -341,7 +341,9 @@ fn namespace(place: &Place, metadata: &mut Map<String, Value>) -> Result<(), Ref
             metadata.insert("namespace".to_owned(), asked.as_str().into());
             Ok(())
         }
-        (None, Some(_)) if place.kind.is_namespaced => Err(Refusal::bad_request("an empty namespace may not be set during creation")),
+        (None, Some(_)) if place.kind.is_namespaced => {
+            Err(Refusal::bad_request("an empty namespace may not be set during creation"))
+        }
         (None, _) => {
             metadata.remove("namespace");
             Ok(())
@@ -412,9 +414,7 @@ fn field_validation(asked: &Asked, place: &Place, unknown: &[String]) -> Result<
             )))
         }
         Some(other) => {
-            let why = format!(
-                "Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
-            );
+            let why = format!("Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\"");
             Err(Refusal::invalid_options("PatchOptions", "fieldValidation", &why))
         }
     }
