@@ -11,6 +11,7 @@
 
 mod crashes;
 mod faults;
+mod identity;
 mod makespan;
 mod pick_up;
 #[path = "../support/rig.rs"]

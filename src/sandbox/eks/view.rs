@@ -41,6 +41,11 @@ pub(super) fn cluster_status(region: &Region, cluster: &Cluster, now: Timestamp)
     }
 }
 
+/// The issuer of a cluster's tokens, without its scheme.
+pub(super) fn issuer(region: &Region, cluster: &Cluster) -> String {
+    format!("oidc.eks.{}.amazonaws.com/id/{}", region.name, cluster.unique)
+}
+
 /// The document of a cluster. What its control plane has (an endpoint, an issuer) is there once it runs.
 pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Timestamp) -> Value {
     let status = cluster_status(region, cluster, now);
@@ -83,7 +88,7 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
         "status": status,
         "endpoint": runs.then_some(endpoint),
         "certificateAuthority": runs.then(|| json!({ "data": authority(unique) })),
-        "identity": runs.then(|| json!({ "oidc": { "issuer": format!("https://oidc.eks.{place}.amazonaws.com/id/{unique}") } })),
+        "identity": runs.then(|| json!({ "oidc": { "issuer": format!("https://{}", issuer(region, cluster)) } })),
         "platformVersion": runs.then_some("eks.9"),
         "resourcesVpcConfig": {
             "subnetIds": cluster.subnets,

@@ -39,9 +39,13 @@ pub struct Spec {
     pub kubernetes_version: String,
     /// Its configuration; an empty object for none.
     pub configuration: Value,
-    /// The role that its pods act with; that of the nodes where none is declared.
+    /// The role that its pods act with by Pod Identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_identity: Option<PodIdentity>,
+    /// The role that its pods act with by the cluster's OIDC provider (IRSA): EKS annotates the add-on's service account
+    /// with it. Where neither this nor `pod_identity` is declared, the pods act with their nodes' role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_role_arn: Option<Input<String>>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -118,6 +122,10 @@ impl KindRules for Addon {
             let message = "an add-on's configuration is an object".to_owned();
             errors.push(FieldError { path: AttrPath::keys(&["configuration"]), message });
         }
+        if spec.get("pod_identity").is_some() && spec.get("service_account_role_arn").is_some() {
+            let message = "pods get a role by Pod Identity or by an OIDC provider, not by both".to_owned();
+            errors.push(FieldError { path: AttrPath::keys(&["service_account_role_arn"]), message });
+        }
         errors
     }
 }
@@ -142,6 +150,7 @@ impl ResourceKind for Addon {
                 service_account: "aws-node".to_owned(),
                 role_arn: Reference::to(&role, "arn").into(),
             }),
+            service_account_role_arn: None,
             tags: Tags::from([("meshplan:mesh".to_owned(), "mesh1".to_owned())]),
         }
     }
@@ -179,6 +188,7 @@ impl ResourceKind for Addon {
             .resolve_conflicts(ResolveConflicts::Overwrite)
             .set_configuration_values(configured(&spec.configuration)?)
             .set_pod_identity_associations(identities(spec)?)
+            .set_service_account_role_arn(service_account_role(spec)?)
             .set_tags(Some(tags::at_create(&tags, owner).collect()))
             .send()
             .await
@@ -192,7 +202,7 @@ impl ResourceKind for Addon {
                 Some(id) => Ok(Created { id, live: None }),
                 None => Err(not_ours(client, cluster, &spec.name, error).await),
             },
-            Err(error) => Err(at_field(error)),
+            Err(error) => Err(at_field(error, spec)),
         }
     }
 
@@ -231,6 +241,7 @@ impl ResourceKind for Addon {
         let identity_differs = from.pod_identity != to.pod_identity;
         if addon.addon_version() == Some(choice.resolved.as_str())
             && from.configuration == to.configuration
+            && from.service_account_role_arn == to.service_account_role_arn
             && !identity_differs
         {
             return tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done);
@@ -247,6 +258,8 @@ impl ResourceKind for Addon {
             .set_pod_identity_associations(
                 identity_differs.then(|| identities(to).map(Option::unwrap_or_default)).transpose()?,
             )
+            // Whatever the update is about: an add-on whose update names none has the nodes' role from then on.
+            .set_service_account_role_arn(service_account_role(to)?)
             .send()
             .await
             .written("eks:UpdateAddon")
@@ -254,7 +267,7 @@ impl ResourceKind for Addon {
         match answer {
             Ok(answer) => Ok(super::update::updated(answer.update())),
             Err(error) if is_done_already(&error) => Ok(Updated::Done),
-            Err(error) => Err(at_field(error)),
+            Err(error) => Err(at_field(error, to)),
         }
     }
 
@@ -303,6 +316,7 @@ async fn live(client: &Eks, addon: &aws_sdk_eks::types::Addon) -> Result<Live<Sp
         kubernetes_version: choice.map(|choice| choice.kubernetes).unwrap_or_default(),
         configuration: configuration(addon.configuration_values()),
         pod_identity: identity(client, cluster, addon).await?,
+        service_account_role_arn: addon.service_account_role_arn().filter(|arn| !arn.is_empty()).map(Input::from),
         tags: tags::project(&tags),
     };
     let outputs = Outputs { arn: addon.addon_arn().unwrap_or_default().to_owned(), version: installed.to_owned() };
@@ -331,6 +345,10 @@ fn identities(spec: &Spec) -> Result<Option<Vec<AddonPodIdentityAssociations>>, 
         .build()
         .map_err(|error| ProviderError::bug("eks:CreateAddon", error.to_string()))?;
     Ok(Some(vec![association]))
+}
+
+fn service_account_role(spec: &Spec) -> Result<Option<String>, ProviderError> {
+    Ok(spec.service_account_role_arn.as_ref().map(Input::known).transpose()?.cloned())
 }
 
 /// The configuration as EKS takes it; `None` for an empty one.
@@ -367,12 +385,14 @@ fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
 }
 
 /// Points an error at the field that is to blame.
-fn at_field(error: ProviderError) -> ProviderError {
+fn at_field(error: ProviderError, spec: &Spec) -> ProviderError {
     let says = |words: &str| error.message.contains(words);
     let field = match error.code.as_deref() {
         Some("InvalidParameterException") if says("onfiguration") => "configuration",
         Some("InvalidParameterException") if says("ersion") => "version",
-        Some("InvalidParameterException") if says("role") || says("Role") => "pod_identity",
+        Some("InvalidParameterException") if says("role") || says("Role") => {
+            if spec.pod_identity.is_some() { "pod_identity" } else { "service_account_role_arn" }
+        }
         Some(_) | None => return error,
     };
     ProviderError { at: Some(AttrPath::keys(&[field])), ..error }

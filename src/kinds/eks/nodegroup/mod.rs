@@ -4,6 +4,7 @@
 //! beside it. Why nodes do not join is looked for in `diagnose`.
 
 mod diagnose;
+mod federation;
 mod grants;
 mod way_out;
 
