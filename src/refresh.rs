@@ -243,22 +243,6 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn addresses(&self) -> Vec<&Address> {
-        match self {
-            Self::Read { who, .. } => who.iter().map(|(address, _)| address).collect(),
-            Self::Find { address, .. } => vec![address],
-        }
-    }
-
-    /// The cluster that it looks into.
-    fn cluster(&self) -> Option<&Address> {
-        let (Self::Read { target, .. } | Self::Find { target, .. }) = self;
-        match target {
-            Target::Cluster { cluster } => Some(cluster),
-            Target::Aws { .. } | Target::Local => None,
-        }
-    }
-
     /// Itself, unless what is known of its cluster says already what it would see.
     fn in_sight(self, cloud: &Cloud, state: &State, observed: &mut Observed) -> Option<Self> {
         let cluster = self.cluster()?;

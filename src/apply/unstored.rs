@@ -43,7 +43,7 @@ impl Engine<'_> {
     fn keep_unstored(&mut self, kind: &'static dyn DynKind, address: &Address, live: Option<LiveDocument>) {
         let lost = |why: &str| ProviderError::new(ErrorClass::Conflict, kind.name(), why);
         match live {
-            Some(LiveDocument { status: Status::Ready, outputs, .. }) => {
+            Some(LiveDocument { status: Status::Ready | Status::Degraded(_), outputs, .. }) => {
                 self.outputs.set(address, Some(kind as &dyn KindRules), Some(&outputs));
             }
             Some(LiveDocument { status: Status::Pending(why) | Status::Failed(why), .. }) => {

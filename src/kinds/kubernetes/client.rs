@@ -185,9 +185,7 @@ impl Kube {
         }
         match &call.body {
             None => request.body(Vec::new()).map_err(bug),
-            Some((content_type, body)) => {
-                request.header(CONTENT_TYPE, *content_type).body(body.clone()).map_err(bug)
-            }
+            Some((content_type, body)) => request.header(CONTENT_TYPE, *content_type).body(body.clone()).map_err(bug),
         }
     }
 }

@@ -202,7 +202,9 @@ fn project(there: &Json) -> Live<Spec, Outputs> {
         Status::Ready if outputs.token.is_empty() || outputs.ca_crt.is_empty() => {
             Status::Pending(format!("the cluster has not made the token of {} yet", spec.service_account))
         }
-        status @ (Status::Ready | Status::Pending(_) | Status::Failed(_) | Status::Deleting) => status,
+        status @ (Status::Ready | Status::Degraded(_) | Status::Pending(_) | Status::Failed(_) | Status::Deleting) => {
+            status
+        }
     };
     Live { spec, outputs, status }
 }

@@ -18,7 +18,7 @@ pub use super::describe::IpFamily;
 use super::error::{Reclass, is_taken};
 use super::tags::{self, Tags};
 use super::version;
-use super::{access, describe, is_name, known, many};
+use super::{describe, is_name, known, many};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Target, Value};
@@ -151,13 +151,13 @@ impl KindRules for ControlPlane {
         1
     }
 
+    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
+        super::access(target, outputs)
+    }
+
     // The first look is for those that fail early: no create was ever seen to end before 8 min. After that a look every
     // three seconds costs at most half a percent of a create, and a request a second for three clusters. The ceiling is
     // that of terraform's provider for updates; creates get 30 min there, and fail by themselves.
-    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
-        access(target, outputs)
-    }
-
     fn wait(&self) -> WaitPolicy {
         WaitPolicy::new(300_000, 3_000, 3_600)
     }
