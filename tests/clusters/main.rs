@@ -16,6 +16,7 @@ mod makespan;
 mod pick_up;
 #[path = "../support/rig.rs"]
 mod rig;
+mod settings;
 mod teardown;
 #[path = "../support/touches.rs"]
 mod touches;

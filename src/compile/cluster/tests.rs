@@ -187,6 +187,18 @@ fn with_an_oidc_provider_there_is_no_association() {
 }
 
 #[test]
+fn a_control_plane_has_the_logs_and_groups_that_were_asked_for() {
+    let compiled = compiled(
+        "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[clusters.c1]\nnetwork = \"n1\"\n\
+         logging = [\"scheduler\", \"audit\"]\nsecurity_groups = [\"sg-0123456789abcdef0\"]\n",
+    );
+    assert_eq!(field(&compiled, "eks.cluster/c1", "logging"), "[\"audit\", \"scheduler\"]");
+    assert_eq!(field(&compiled, "eks.cluster/c1", "security_group_ids"), "[\"sg-0123456789abcdef0\"]");
+    let notes = &declaration(&compiled, "eks.cluster/c1").notes;
+    assert!(notes.iter().any(|note| note.contains("/aws/eks/c1/cluster")), "{notes:?}");
+}
+
+#[test]
 fn clusters_of_one_network_let_each_other_in() {
     let compiled = compiled(
         "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[api_access]\ncidrs = [\"203.0.113.0/24\"]\n\

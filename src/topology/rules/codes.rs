@@ -110,6 +110,7 @@ rules! {
     CA_RECIPIENT "ca-recipient" "R27" Error "recipients are public keys of age or ssh"
     MULTI_ROOT_OFF "multi-root-off" "R28" Warning "the root can be rotated without downtime"
     MULTI_ROOT_ISTIO "multi-root-istio" "R28" Error "the Istio release can hold several roots"
+    SECURITY_GROUPS "security-groups" "R29" Error "a control plane has four further security groups at most, each named once by its id"
     CONTROLLER_VALUES "controller-values" "R30" Error "the load balancer controller is told its cluster, VPC and region by meshplan"
     RESERVED_PORT "reserved-port" "R32" Error "the mesh's own ports are not used for anything else"
     GATEWAY_PORT "gateway-port" "R32" Error "an east-west gateway listens on 15443"

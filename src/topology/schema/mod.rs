@@ -17,7 +17,7 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 pub use cluster::{
-    Ami, Capacity, ClusterTable, ClusterVersionsTable, ExistingClusterTable, IpFamily, ManifestTable, NodeMode,
+    Ami, Capacity, ClusterTable, ClusterVersionsTable, ExistingClusterTable, IpFamily, LogType, ManifestTable, NodeMode,
     NodesTable, ReleaseTable, Role, WorkloadIdentity,
 };
 pub use extras::{

@@ -1,11 +1,14 @@
 //! Changes of a cluster in place: EKS takes one type of them a request, and works on it for minutes.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_eks::types::{
     AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, Update, UpdateAccessConfigRequest,
     VpcConfigRequest,
 };
 
-use super::{Spec, access, compute_config, load_balancing, storage_config, upgrade_policy};
+use super::Spec;
+use super::request::{compute_config, load_balancing, logging, reach, storage_config, upgrade_policy};
 use crate::kinds::eks::client::Eks;
 use crate::kinds::eks::error::{Reclass, is_done_already};
 use crate::kinds::eks::{describe, known, tags};
@@ -27,10 +30,15 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
         || from.endpoint_private_access != to.endpoint_private_access
         || sorted(&from.public_access_cidrs)? != sorted(&to.public_access_cidrs)?;
     let request = if access_differs {
-        config().resources_vpc_config(access(to, VpcConfigRequest::builder())?.build())
-    } else if sorted(&from.subnet_ids)? != sorted(&to.subnet_ids)? {
-        let subnets = VpcConfigRequest::builder().set_subnet_ids(Some(known(&to.subnet_ids)?));
-        config().resources_vpc_config(subnets.build())
+        config().resources_vpc_config(reach(to, VpcConfigRequest::builder())?.build())
+    } else if sorted(&from.subnet_ids)? != sorted(&to.subnet_ids)?
+        || sorted(&from.security_group_ids)? != sorted(&to.security_group_ids)?
+    {
+        // One type of change to EKS. Both are said each time: an empty list takes the last group away.
+        let places = VpcConfigRequest::builder()
+            .set_subnet_ids(Some(known(&to.subnet_ids)?))
+            .set_security_group_ids(Some(known(&to.security_group_ids)?));
+        config().resources_vpc_config(places.build())
     } else if from.authentication_mode != to.authentication_mode {
         let mode = AuthenticationMode::from(to.authentication_mode.as_str());
         config().access_config(UpdateAccessConfigRequest::builder().authentication_mode(mode).build())
@@ -47,6 +55,8 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
         return version(client, name, &to.version).await;
     } else if from.support_type != to.support_type {
         config().upgrade_policy(upgrade_policy(to))
+    } else if logs(from) != logs(to) {
+        config().logging(logging(to))
     } else if from.deletion_protection != to.deletion_protection {
         config().deletion_protection(to.deletion_protection)
     } else {
@@ -54,6 +64,10 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
     };
     let answer = request.send().await.written("eks:UpdateClusterConfig").reclass();
     underway(answer.map(|answer| answer.update))
+}
+
+fn logs(spec: &Spec) -> BTreeSet<&str> {
+    spec.logging.iter().map(String::as_str).collect()
 }
 
 fn auto_mode_differs(from: &Spec, to: &Spec) -> bool {
