@@ -6,6 +6,7 @@
 mod cluster;
 mod declaration;
 mod network;
+mod peering;
 mod site;
 pub mod trust;
 
@@ -37,27 +38,14 @@ pub fn compile(topology: &Topology) -> Compiled {
             sites.insert(&network.name, site);
         }
     }
-    let mesh = cluster::Mesh::new(topology, &sites);
+    let peers = peering::compile(topology, &sites, &mut compiled);
+    let mesh = cluster::Mesh::new(topology, &sites, &peers);
     for cluster in topology.clusters.values() {
         cluster::compile(&mesh, cluster, &mut compiled);
     }
     // Addresses are unique by construction: each has its kind and the name of its network or cluster.
     compiled.declarations.sort_unstable_by(|a, b| a.address.cmp(&b.address));
-    compiled.notes.extend(not_planned(topology));
     compiled
-}
-
-/// What is declared and not built by this version.
-fn not_planned(topology: &Topology) -> Option<String> {
-    let names: Vec<&str> = topology.peerings.keys().map(String::as_str).collect();
-    match names.as_slice() {
-        [] => None,
-        [only] => Some(format!("the peering {only} is declared, and this version does not build it")),
-        [first, rest @ ..] => Some(format!(
-            "the peerings {first} and {} more are declared, and this version does not build them",
-            rest.len()
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ pub(super) fn is_done_already(error: &ProviderError) -> bool {
             || says("already the desired"))
 }
 
+/// An error with what it means here, and the way out, after EKS's own words.
+pub(super) fn explained(error: ProviderError, way: &str) -> ProviderError {
+    ProviderError { message: format!("{}: {way}", error.message.trim_end_matches('.')), ..error }
+}
+
 fn reclassed(error: ProviderError) -> ProviderError {
     let class = class(&error);
     let class = class.unwrap_or(error.class);

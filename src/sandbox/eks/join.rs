@@ -108,7 +108,7 @@ fn reaches_out(region: &Region, cluster: &Cluster, subnet: &Subnet, now: Timesta
             attached && subnet.map_public_ip
         }
         Some(RouteTarget::Interface(id)) => region.interfaces.get(id).is_some(),
-        Some(RouteTarget::Local | RouteTarget::EgressOnlyGateway(_)) | None => false,
+        Some(RouteTarget::Local | RouteTarget::EgressOnlyGateway(_) | RouteTarget::Peering(_)) | None => false,
     }
 }
 

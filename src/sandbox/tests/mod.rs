@@ -10,6 +10,7 @@ mod load_balancing;
 mod logs;
 mod network;
 mod persistence;
+mod peering;
 mod security_groups;
 mod serving;
 mod timing;

@@ -21,7 +21,7 @@ use self::ids::Mint;
 use self::rows::{
     AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
     LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc,
+    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc, VpcPeering,
 };
 use self::table::{Row, Table};
 
@@ -265,6 +265,8 @@ region! {
     target_groups: TargetGroup,
     /// Log groups.
     log_groups: LogGroup,
+    /// Connections between VPCs (in `aws-global` only, because their ends may be in two regions).
+    vpc_peerings: VpcPeering,
     /// Roles of IAM (in `aws-global` only).
     roles: Role,
     /// OpenID Connect providers of IAM (in `aws-global` only).

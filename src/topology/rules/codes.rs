@@ -99,6 +99,7 @@ rules! {
     INTERNAL_NOT_PEERED "internal-not-peered" "R24" Error "networks behind internal load balancers are routed to each other"
     ISTIO_NETWORK_NOT_PEERED "istio-network-not-peered" "R24" Error "networks that share an Istio network are routed to each other"
     INVALID_PEERING "invalid-peering" "R24" Error "a peering joins different networks, once"
+    TRANSIT_GATEWAY "transit-gateway" "R24" Error "a private route is a VPC peering connection or exists already, until transit gateways are supported"
     NO_EGRESS "no-egress" "R25" Error "private nodes can reach registries and the EKS API"
     SINGLE_REPLICA "single-replica" "R26" Warning "gateways and nodes are at least two"
     NODE_COUNTS "node-counts" "R26" Error "node counts are in order"

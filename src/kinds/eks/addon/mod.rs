@@ -9,8 +9,9 @@ use aws_sdk_eks::types::{AddonPodIdentityAssociations, AddonStatus, ResolveConfl
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::error::{Reclass, is_done_already, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
+use super::update::{accepted, deleted};
 use super::{describe, inner_id, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
@@ -230,12 +231,12 @@ impl ResourceKind for Addon {
             Some(choice) if choice.fits(&to.version, &to.kubernetes_version) => choice,
             Some(_) | None => choice::choose(client, name, &to.version, &to.kubernetes_version).await?,
         };
-        let arn = addon.addon_arn().unwrap_or_default();
+        let arn = addon.addon_arn();
         let mut wanted = to.tags.clone();
         wanted.extend(choice.tags());
         let missing = tags::changed(&there, &wanted);
         if !missing.is_empty() {
-            tags::set(client, arn, missing).await?;
+            tags::set(client, arn.unwrap_or_default(), missing).await?;
             return Ok(Updated::Done);
         }
         let identity_differs = from.pod_identity != to.pod_identity;
@@ -244,7 +245,7 @@ impl ResourceKind for Addon {
             && from.service_account_role_arn == to.service_account_role_arn
             && !identity_differs
         {
-            return tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done);
+            return tags::update(client, arn, "eks:DescribeAddon", &from.tags, &to.tags).await;
         }
         let answer = client
             .api()
@@ -258,17 +259,16 @@ impl ResourceKind for Addon {
             .set_pod_identity_associations(
                 identity_differs.then(|| identities(to).map(Option::unwrap_or_default)).transpose()?,
             )
-            // Whatever the update is about: an add-on whose update names none has the nodes' role from then on.
-            .set_service_account_role_arn(service_account_role(to)?)
+            // Whatever the update is about: an add-on whose update names none has the nodes' role from then on. One that
+            // had a role is told so by an empty text, as terraform's provider does: servers exist that keep it otherwise.
+            .set_service_account_role_arn(
+                service_account_role(to)?.or_else(|| from.service_account_role_arn.is_some().then(String::new)),
+            )
             .send()
             .await
             .written("eks:UpdateAddon")
             .reclass();
-        match answer {
-            Ok(answer) => Ok(super::update::updated(answer.update())),
-            Err(error) if is_done_already(&error) => Ok(Updated::Done),
-            Err(error) => Err(at_field(error, to)),
-        }
+        accepted(answer.map(|answer| answer.update)).map_err(|error| at_field(error, to))
     }
 
     async fn follow(&self, client: &Eks, id: &RemoteId, update: &UpdateId) -> Result<Status, ProviderError> {
@@ -280,13 +280,7 @@ impl ResourceKind for Addon {
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let (cluster, name) = parts_of("eks:DeleteAddon", id)?;
         let answer = client.api().delete_addon().cluster_name(cluster).addon_name(name).send().await;
-        match answer.written("eks:DeleteAddon").unless_gone() {
-            Ok(_) => Ok(Deletion::Accepted),
-            Err(error) if error.class == ErrorClass::Busy && is_going(client, cluster, name).await => {
-                Ok(Deletion::Accepted)
-            }
-            Err(error) => Err(error),
-        }
+        deleted(answer.written("eks:DeleteAddon").unless_gone(), is_going(client, cluster, name)).await
     }
 }
 
@@ -299,8 +293,7 @@ async fn not_ours(client: &Eks, cluster: &str, name: &str, error: ProviderError)
     if is_going(client, cluster, name).await {
         return error.with_class(ErrorClass::InUse);
     }
-    let way = "it is not of this mesh: remove it, or take it over with `meshplan state adopt`";
-    ProviderError { message: format!("{}: {way}", error.message.trim_end_matches('.')), ..error }
+    explained(error, "it is not of this mesh: remove it, or take it over with `meshplan state adopt`")
 }
 
 async fn live(client: &Eks, addon: &aws_sdk_eks::types::Addon) -> Result<Live<Spec, Outputs>, ProviderError> {

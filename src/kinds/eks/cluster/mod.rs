@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
 pub use super::describe::IpFamily;
-use super::error::{Reclass, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
+use super::update::deleted;
 use super::version;
 use super::{describe, is_name, many};
 use crate::kinds::sdk::{Answer, no_id};
@@ -75,6 +76,15 @@ pub struct Spec {
 
 /// The logs that a control plane can write ("types" of a `LogSetup`).
 pub const LOG_TYPES: [&str; 5] = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
+
+/// Why a cluster does not change between managed nodes and Auto Mode: EKS can switch it over in one request, and what
+/// runs in it cannot follow in one run. Auto Mode's load balancing does not take over what the AWS Load Balancer
+/// Controller made ("Migrate from EKS managed node groups to EKS Auto Mode"), nor the other way round, and nodes of
+/// one sort have to be there before those of the other are drained.
+const MODE_IN_PLACE: &str = "a cluster does not change between managed nodes and Auto Mode in place, because neither \
+                             takes over the other's load balancers, and pods would be without nodes in between; declare \
+                             a cluster of another name beside it and remove this one when everything has moved, or \
+                             switch it over by hand and declare it then";
 
 /// EKS Auto Mode: nodes, storage and load balancers are EKS's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +229,11 @@ impl KindRules for ControlPlane {
     }
 
     fn refuses(&self, there: &Value, declared: &Value) -> Vec<FieldError> {
+        let auto = |spec: &Value| spec.get("auto_mode").is_some_and(|auto| *auto != Value::Null);
+        if auto(there) != auto(declared) {
+            let message = MODE_IN_PLACE.to_owned();
+            return vec![FieldError { path: AttrPath::keys(&["auto_mode"]), message }];
+        }
         let version = |spec: &Value| spec.get("version").and_then(Value::as_str).map(str::to_owned);
         let (Some(there), Some(declared)) = (version(there), version(declared)) else { return Vec::new() };
         let message = version::refusal(&there, &declared);
@@ -327,18 +342,12 @@ impl ResourceKind for ControlPlane {
 
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let answer = client.api().delete_cluster().name(id.as_str()).send().await.written("eks:DeleteCluster");
-        match answer.unless_gone() {
-            Ok(_) => Ok(Deletion::Accepted),
-            // A delete that was asked for before is under way: EKS says that the cluster is in use by it.
-            Err(error) if error.class == ErrorClass::Busy && is_going(client, id.as_str()).await => {
-                Ok(Deletion::Accepted)
-            }
-            Err(error) if error.class == ErrorClass::Conflict => {
-                let way =
-                    format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection");
-                Err(ProviderError { message: format!("{}; {way}", error.message.trim_end_matches('.')), ..error })
-            }
-            Err(error) => Err(error),
+        match deleted(answer.unless_gone(), is_going(client, id.as_str())).await {
+            Err(error) if error.class == ErrorClass::Conflict => Err(explained(
+                error,
+                &format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection"),
+            )),
+            answer => answer,
         }
     }
 }
@@ -365,12 +374,11 @@ async fn taken(
     if tags::made_by(owner, &tags::sorted(cluster.tags())) {
         return Ok(Created { id: RemoteId::new(&spec.name), live: Some(project::live(&cluster)) });
     }
-    let message = format!(
-        "{}: it is not of this mesh; give yours another name, or use that one with `existing = {{ name = \"{}\" }}`",
-        error.message.trim_end_matches('.'),
+    let way = format!(
+        "it is not of this mesh; give yours another name, or use that one with `existing = {{ name = \"{}\" }}`",
         spec.name
     );
-    Err(ProviderError { message, at: Some(AttrPath::keys(&["name"])), ..error })
+    Err(ProviderError { at: Some(AttrPath::keys(&["name"])), ..explained(error, &way) })
 }
 
 /// Points an error of a create at the field that is to blame.
@@ -434,6 +442,20 @@ mod tests {
                 "authentication_mode: `api`: it is one of API, API_AND_CONFIG_MAP, CONFIG_MAP",
             ]
         );
+    }
+
+    #[test]
+    fn nodes_do_not_change_hands_in_place() {
+        let auto = value(|spec| {
+            spec.auto_mode = Some(AutoMode { node_pools: vec!["system".to_owned()], node_role_arn: "arn".into() });
+        });
+        for (there, declared) in [(&auto, &value(|_| {})), (&value(|_| {}), &auto)] {
+            let refused = ControlPlane.refuses(there, declared);
+            assert_eq!(refused.len(), 1);
+            assert_eq!(refused[0].path.to_string(), "auto_mode");
+            assert!(refused[0].message.contains("cluster of another name"), "{}", refused[0].message);
+        }
+        assert_eq!(ControlPlane.refuses(&auto, &auto), []);
     }
 
     #[test]

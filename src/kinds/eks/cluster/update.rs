@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_eks::types::{
-    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, Update, UpdateAccessConfigRequest,
-    VpcConfigRequest,
+    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, UpdateAccessConfigRequest, VpcConfigRequest,
 };
 
 use super::Spec;
 use super::request::{compute_config, load_balancing, logging, reach, storage_config, upgrade_policy};
 use crate::kinds::eks::client::Eks;
-use crate::kinds::eks::error::{Reclass, is_done_already};
+use crate::kinds::eks::error::Reclass;
+use crate::kinds::eks::update::accepted;
 use crate::kinds::eks::{describe, known, tags};
 use crate::kinds::sdk::Answer;
-use crate::resource::{ErrorClass, ProviderError, Updated};
+use crate::resource::{ProviderError, Updated};
 
 /// One request's worth of the way from `from` to `to`.
 ///
@@ -63,7 +63,7 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
         return retag(client, name, from, to).await;
     };
     let answer = request.send().await.written("eks:UpdateClusterConfig").reclass();
-    underway(answer.map(|answer| answer.update))
+    accepted(answer.map(|answer| answer.update))
 }
 
 fn logs(spec: &Spec) -> BTreeSet<&str> {
@@ -87,23 +87,12 @@ fn auto_mode_differs(from: &Spec, to: &Spec) -> bool {
 
 async fn version(client: &Eks, name: &str, version: &str) -> Result<Updated, ProviderError> {
     let answer = client.api().update_cluster_version().name(name).version(version).send().await;
-    underway(answer.written("eks:UpdateClusterVersion").reclass().map(|answer| answer.update))
+    accepted(answer.written("eks:UpdateClusterVersion").reclass().map(|answer| answer.update))
 }
 
 /// Tags are set at once, also while an update is under way.
 async fn retag(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
     let cluster = describe::cluster(client, name).await?;
-    let arn = cluster.as_ref().and_then(|cluster| cluster.arn()).ok_or_else(|| {
-        ProviderError::new(ErrorClass::NotYet, "eks:DescribeCluster", format!("there is no cluster {name}"))
-    })?;
-    tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
-}
-
-/// What EKS answers to a request for an update.
-fn underway(answer: Result<Option<Update>, ProviderError>) -> Result<Updated, ProviderError> {
-    match answer {
-        Ok(update) => Ok(crate::kinds::eks::update::updated(update.as_ref())),
-        Err(error) if is_done_already(&error) => Ok(Updated::Done),
-        Err(error) => Err(error),
-    }
+    let arn = cluster.as_ref().and_then(|cluster| cluster.arn());
+    tags::update(client, arn, "eks:DescribeCluster", &from.tags, &to.tags).await
 }
