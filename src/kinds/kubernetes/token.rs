@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -9,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::kinds::eks::token::{Token, presign};
+use crate::model::Clock;
 use crate::model::secret::Secret;
 use crate::resource::{ErrorClass, ProviderError};
 
@@ -32,7 +34,7 @@ async fn make(
     let provider = aws.credentials_provider().ok_or_else(|| denied(&"none are configured"))?;
     let credentials = provider.provide_credentials().await.map_err(|error| denied(&error))?;
     if now == UNKNOWN {
-        return Err(ProviderError::bug(OPERATION, "the AWS configuration has no clock"));
+        return Err(ProviderError::bug(OPERATION, "this command was given no clock"));
     }
     presign(&credentials, region, cluster, now)
 }
@@ -52,17 +54,19 @@ impl Tokens {
         Self { make, now, current: RefCell::default() }
     }
 
-    /// The tokens of the caller of `aws`.
-    pub(super) fn of_eks(aws: &aws_config::SdkConfig, region: String, cluster: String) -> Self {
-        let (clock, aws) = (aws.time_source(), aws.clone());
+    /// The tokens of the caller of `aws`, by the run's clock.
+    pub(super) fn of_eks(
+        aws: &aws_config::SdkConfig,
+        clock: Option<Arc<dyn Clock>>,
+        region: String,
+        cluster: String,
+    ) -> Self {
+        let aws = aws.clone();
         let maker = move |now| -> LocalBoxFuture<'static, Result<Token, ProviderError>> {
             let (aws, region, cluster) = (aws.clone(), region.clone(), cluster.clone());
             Box::pin(async move { make(&aws, &region, &cluster, now).await })
         };
-        let now = move || {
-            let now = clock.as_ref().and_then(|clock| Timestamp::try_from(clock.now()).ok());
-            now.unwrap_or(UNKNOWN)
-        };
+        let now = move || clock.as_ref().map_or(UNKNOWN, |clock| clock.now());
         Self::new(Box::new(maker), Box::new(now))
     }
 
