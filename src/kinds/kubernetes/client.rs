@@ -72,14 +72,14 @@ impl Kube {
     fn open_with(
         access: &ClusterAccess,
         aws: &aws_config::SdkConfig,
-        clock: Option<Arc<dyn Clock>>,
         route: Option<Rc<dyn ClusterRoute>>,
+        clock: Option<Arc<dyn Clock>>,
         manners: Manners,
     ) -> Result<Self, ProviderError> {
         let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, CONNECT, message);
         let (kubeconfig, context, tokens) = match &access.auth {
             ClusterAuth::Eks { cluster, region } => {
-                let tokens = Tokens::of_eks(aws, clock, region.clone(), cluster.clone());
+                let tokens = Tokens::of_eks(aws, region.clone(), cluster.clone(), clock);
                 (anonymous(access).map_err(|error| ProviderError::bug(CONNECT, error.to_string()))?, None, Some(tokens))
             }
             ClusterAuth::Kubeconfig { file, context } => {
@@ -226,8 +226,8 @@ impl Client for Kube {
             ProviderError::new(ErrorClass::NotYet, CONNECT, format!("{cluster} is not there yet: apply it first"))
         })?;
         let manners = Manners { is_new: cloud.is_new_cluster(cluster), forces_conflicts: cloud.forces_conflicts() };
-        let (clock, route) = (cloud.clock().ok().cloned(), cloud.route(&access.endpoint).cloned());
-        Self::open_with(&access, cloud.aws(), clock, route, manners)
+        let route = cloud.route(&access.endpoint).cloned();
+        Self::open_with(&access, cloud.aws(), route, cloud.clock().ok().cloned(), manners)
     }
 }
 

@@ -19,7 +19,7 @@ const OPERATION: &str = "kubernetes:Token";
 /// A token is replaced this long before it expires, so that none expires on its way.
 const SPARE: Duration = Duration::from_mins(2);
 
-/// What the time is for those who have no clock: no token is fresh then.
+/// What the time is for those who have no clock at all: no token is fresh then.
 const UNKNOWN: Timestamp = Timestamp::MAX;
 
 async fn make(
@@ -34,7 +34,7 @@ async fn make(
     let provider = aws.credentials_provider().ok_or_else(|| denied(&"none are configured"))?;
     let credentials = provider.provide_credentials().await.map_err(|error| denied(&error))?;
     if now == UNKNOWN {
-        return Err(ProviderError::bug(OPERATION, "this command was given no clock"));
+        return Err(ProviderError::bug(OPERATION, "the AWS configuration has no clock"));
     }
     presign(&credentials, region, cluster, now)
 }
@@ -54,19 +54,25 @@ impl Tokens {
         Self { make, now, current: RefCell::default() }
     }
 
-    /// The tokens of the caller of `aws`, by the run's clock.
+    /// The tokens of the caller of `aws`, by the run's clock; by that of the AWS configuration where a run has none.
     pub(super) fn of_eks(
         aws: &aws_config::SdkConfig,
-        clock: Option<Arc<dyn Clock>>,
         region: String,
         cluster: String,
+        run: Option<Arc<dyn Clock>>,
     ) -> Self {
-        let aws = aws.clone();
+        let (clock, aws) = (aws.time_source(), aws.clone());
         let maker = move |now| -> LocalBoxFuture<'static, Result<Token, ProviderError>> {
             let (aws, region, cluster) = (aws.clone(), region.clone(), cluster.clone());
             Box::pin(async move { make(&aws, &region, &cluster, now).await })
         };
-        let now = move || clock.as_ref().map_or(UNKNOWN, |clock| clock.now());
+        let now = move || {
+            if let Some(run) = &run {
+                return run.now();
+            }
+            let now = clock.as_ref().and_then(|clock| Timestamp::try_from(clock.now()).ok());
+            now.unwrap_or(UNKNOWN)
+        };
         Self::new(Box::new(maker), Box::new(now))
     }
 
