@@ -14,16 +14,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, TryStreamExt as _};
 use http::Method;
 use serde_json::{Value, json};
 
 use self::wire::{Form, Wire, path_of};
 use super::route::SandboxRoute;
 use crate::model::Clock;
-use crate::resource::{
-    ClusterAccess, ClusterRoute as _, ErrorClass, Helm, ProviderError, ReleaseOrder, ReleaseState, ReleaseStatus,
-};
+use crate::resource::{ClusterAccess, ErrorClass, Helm, ProviderError, ReleaseOrder, ReleaseState, ReleaseStatus};
 use crate::sandbox::Sandbox;
 use crate::sandbox::charts::{self, Record, Wanted};
 
@@ -176,7 +174,9 @@ impl SandboxHelm {
         }
         self.keep(operation, access, &next).await?;
         result?;
-        for old in revisions.iter().filter(|record| record.status == "deployed" || record.status.starts_with("pending-")) {
+        for old in
+            revisions.iter().filter(|record| record.status == "deployed" || record.status.starts_with("pending-"))
+        {
             self.keep(operation, access, &Record { status: "superseded".to_owned(), ..old.clone() }).await?;
         }
         let surplus = (revisions.len() + 1).saturating_sub(HISTORY);
@@ -241,14 +241,16 @@ impl SandboxHelm {
             object["metadata"]["annotations"][RELEASE_NAME] = next.name.as_str().into();
             object["metadata"]["annotations"][RELEASE_NAMESPACE] = next.namespace.as_str().into();
             let query = format!("{path}?fieldManager=helm&force={forces}");
-            let applied = self.wire.ask(access, (operation, Method::PATCH), &query, Some((Form::Apply, &object))).await?;
+            let applied =
+                self.wire.ask(access, (operation, Method::PATCH), &query, Some((Form::Apply, &object))).await?;
             if applied.is_none() {
                 let message = format!("{path} cannot be made: its namespace is not there");
                 return Err(ProviderError::new(ErrorClass::Invalid, operation, message));
             }
             paths.push(path);
         }
-        let gone = old.iter().rev().filter(|object| path_of(object, &next.namespace).is_ok_and(|path| !paths.contains(&path)));
+        let gone =
+            old.iter().rev().filter(|object| path_of(object, &next.namespace).is_ok_and(|path| !paths.contains(&path)));
         self.delete_all(access, operation, &next.namespace, gone).await
     }
 
@@ -267,7 +269,12 @@ impl SandboxHelm {
     }
 
     /// Writes what became of a revision.
-    async fn keep(&self, operation: &'static str, access: &ClusterAccess, record: &Record) -> Result<(), ProviderError> {
+    async fn keep(
+        &self,
+        operation: &'static str,
+        access: &ClusterAccess,
+        record: &Record,
+    ) -> Result<(), ProviderError> {
         let secret = written(operation, record)?;
         let path = format!("/api/v1/namespaces/{}/secrets/{}", record.namespace, record.secret_name());
         let change = json!({ "metadata": { "labels": secret["metadata"]["labels"] }, "data": secret["data"] });
@@ -325,11 +332,7 @@ fn state_of(revisions: &[Record]) -> Option<ReleaseState> {
 }
 
 /// The objects that a release would have.
-fn rendered(
-    operation: &'static str,
-    order: &ReleaseOrder,
-    upgrades: bool,
-) -> Result<charts::Rendered, ProviderError> {
+fn rendered(operation: &'static str, order: &ReleaseOrder, upgrades: bool) -> Result<charts::Rendered, ProviderError> {
     let wanted = Wanted {
         name: &order.name,
         namespace: &order.namespace,
@@ -416,3 +419,6 @@ impl Helm for SandboxHelm {
         Box::pin(async move { manifest })
     }
 }
+
+#[cfg(test)]
+mod tests;

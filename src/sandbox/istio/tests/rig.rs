@@ -411,6 +411,7 @@ fn balancer(region: &mut Region, site: &Site, vpc: &str) {
             zone: "us-west-2a".to_owned(),
             healthy_at: EPOCH,
             drained_at: None,
+            failing: false,
         }],
     });
     region.listeners.insert(Listener {
