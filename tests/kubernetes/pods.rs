@@ -21,9 +21,8 @@ fn what_an_api_server_refuses_has_a_class_and_a_way_out() {
     let file = plane.other_kubeconfig("no-exec", &plane.endpoint(), token.trim(), &plane.certificate()).unwrap();
     let nobody = Kube::open(&access(&file), &no_aws()).unwrap();
     run(async {
-        let exec = async |kube: &Kube, pod, container| {
-            kube.exec("default", pod, container, &["true"]).await.unwrap_err()
-        };
+        let exec =
+            async |kube: &Kube, pod, container| kube.exec("default", pod, container, &["true"]).await.unwrap_err();
         let forward = async |kube: &Kube, pod| kube.get_in_pod("default", pod, 8080, "/").await.unwrap_err();
 
         for error in [exec(&kube, "nobody", "main").await, forward(&kube, "nobody").await] {
@@ -38,10 +37,9 @@ fn what_an_api_server_refuses_has_a_class_and_a_way_out() {
             assert_eq!(error.class, ErrorClass::Transient, "{error}");
             assert!(error.message.contains("kubelet (port 10250)"), "{error}");
         }
-        for (error, resource) in [
-            (exec(&nobody, "asked", "main").await, "pods/exec"),
-            (forward(&nobody, "asked").await, "pods/portforward"),
-        ] {
+        for (error, resource) in
+            [(exec(&nobody, "asked", "main").await, "pods/exec"), (forward(&nobody, "asked").await, "pods/portforward")]
+        {
             assert_eq!(error.class, ErrorClass::Denied, "{error}");
             assert!(error.message.contains(&format!("it takes `create` on {resource}")), "{error}");
             assert!(!error.to_string().contains(token.trim()), "{error}");

@@ -175,9 +175,14 @@ fn a_port_that_nobody_listens_on_says_so() {
         });
         let refused = refused.await.unwrap_err();
         assert_eq!(refused.class, ErrorClass::Transient);
-        assert!(refused.message.starts_with("pod istiod-1 does not answer on port 8080: error forwarding port"), "{refused}");
+        assert!(
+            refused.message.starts_with("pod istiod-1 does not answer on port 8080: error forwarding port"),
+            "{refused}"
+        );
 
-        let cut = get(async |stream, _| stream.send(on(0, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")).await.unwrap());
+        let cut = get(async |stream, _| {
+            stream.send(on(0, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")).await.unwrap()
+        });
         assert_eq!(cut.await.unwrap_err().class, ErrorClass::Transient);
     });
 }

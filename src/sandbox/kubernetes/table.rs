@@ -75,9 +75,8 @@ fn columns(kind: &Kind) -> &'static [Column] {
             ("Cluster-IP", |one| or_none(text(one, "/spec/clusterIP"))),
             ("External-IP", |one| {
                 let places = list(one, "/status/loadBalancer/ingress").iter();
-                let names: Vec<String> = places
-                    .map(|place| format!("{}{}", text(place, "/hostname"), text(place, "/ip")))
-                    .collect();
+                let names: Vec<String> =
+                    places.map(|place| format!("{}{}", text(place, "/hostname"), text(place, "/ip"))).collect();
                 match (names.is_empty(), text(one, "/spec/type").as_str()) {
                     (false, _) => names.join(","),
                     (true, "LoadBalancer") => "<pending>".to_owned(),
@@ -121,11 +120,10 @@ pub(crate) fn of(kind: &Kind, document: &Value, now: Timestamp) -> Value {
         None => vec![document],
     };
     let columns = columns(kind);
-    let custom = kind.custom.as_ref().and_then(|custom| custom.columns.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let custom =
+        kind.custom.as_ref().and_then(|custom| custom.columns.as_array()).map(Vec::as_slice).unwrap_or_default();
     let custom: Vec<&Value> = custom.iter().filter(|column| number(column, "/priority") == 0).collect();
-    let column = |name: &str, format: &str| {
-        json!({ "name": name, "type": "string", "format": format, "description": "", "priority": 0 })
-    };
+    let column = |name: &str, format: &str| json!({ "name": name, "type": "string", "format": format, "description": "", "priority": 0 });
     let mut definitions = vec![column("Name", "name")];
     definitions.extend(columns.iter().map(|(name, _)| column(name, "")));
     definitions.extend(custom.iter().map(|one| column(one["name"].as_str().unwrap_or_default(), "")));

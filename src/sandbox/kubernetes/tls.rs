@@ -122,7 +122,8 @@ async fn answer(
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         let text = format!("the body is longer than {MAX_BODY} bytes, or was cut\n");
-        let response = Response { status: 413, content_type: "text/plain", body: text.into_bytes(), warnings: Vec::new() };
+        let response =
+            Response { status: 413, content_type: "text/plain", body: text.into_bytes(), warnings: Vec::new() };
         return whole(response);
     };
     let asked = asked(http::Request::from_parts(head, body.to_bytes().to_vec()));

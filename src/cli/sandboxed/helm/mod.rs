@@ -176,7 +176,9 @@ impl SandboxHelm {
         }
         self.keep(operation, access, &next).await?;
         result?;
-        for old in revisions.iter().filter(|record| record.status == "deployed" || record.status.starts_with("pending-")) {
+        for old in
+            revisions.iter().filter(|record| record.status == "deployed" || record.status.starts_with("pending-"))
+        {
             self.keep(operation, access, &Record { status: "superseded".to_owned(), ..old.clone() }).await?;
         }
         let surplus = (revisions.len() + 1).saturating_sub(HISTORY);
@@ -241,14 +243,16 @@ impl SandboxHelm {
             object["metadata"]["annotations"][RELEASE_NAME] = next.name.as_str().into();
             object["metadata"]["annotations"][RELEASE_NAMESPACE] = next.namespace.as_str().into();
             let query = format!("{path}?fieldManager=helm&force={forces}");
-            let applied = self.wire.ask(access, (operation, Method::PATCH), &query, Some((Form::Apply, &object))).await?;
+            let applied =
+                self.wire.ask(access, (operation, Method::PATCH), &query, Some((Form::Apply, &object))).await?;
             if applied.is_none() {
                 let message = format!("{path} cannot be made: its namespace is not there");
                 return Err(ProviderError::new(ErrorClass::Invalid, operation, message));
             }
             paths.push(path);
         }
-        let gone = old.iter().rev().filter(|object| path_of(object, &next.namespace).is_ok_and(|path| !paths.contains(&path)));
+        let gone =
+            old.iter().rev().filter(|object| path_of(object, &next.namespace).is_ok_and(|path| !paths.contains(&path)));
         self.delete_all(access, operation, &next.namespace, gone).await
     }
 
@@ -267,7 +271,12 @@ impl SandboxHelm {
     }
 
     /// Writes what became of a revision.
-    async fn keep(&self, operation: &'static str, access: &ClusterAccess, record: &Record) -> Result<(), ProviderError> {
+    async fn keep(
+        &self,
+        operation: &'static str,
+        access: &ClusterAccess,
+        record: &Record,
+    ) -> Result<(), ProviderError> {
         let secret = written(operation, record)?;
         let path = format!("/api/v1/namespaces/{}/secrets/{}", record.namespace, record.secret_name());
         let change = json!({ "metadata": { "labels": secret["metadata"]["labels"] }, "data": secret["data"] });
@@ -325,11 +334,7 @@ fn state_of(revisions: &[Record]) -> Option<ReleaseState> {
 }
 
 /// The objects that a release would have.
-fn rendered(
-    operation: &'static str,
-    order: &ReleaseOrder,
-    upgrades: bool,
-) -> Result<charts::Rendered, ProviderError> {
+fn rendered(operation: &'static str, order: &ReleaseOrder, upgrades: bool) -> Result<charts::Rendered, ProviderError> {
     let wanted = Wanted {
         name: &order.name,
         namespace: &order.namespace,

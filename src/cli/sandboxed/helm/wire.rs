@@ -71,7 +71,11 @@ pub(super) fn path_of(object: &Value, release_namespace: &str) -> Result<String,
     let root = if api.contains('/') { format!("/apis/{api}") } else { format!("/api/{api}") };
     let name = text(&object["metadata"], "name");
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or(release_namespace);
-    Ok(if *namespaced { format!("{root}/namespaces/{namespace}/{plural}/{name}") } else { format!("{root}/{plural}/{name}") })
+    Ok(if *namespaced {
+        format!("{root}/namespaces/{namespace}/{plural}/{name}")
+    } else {
+        format!("{root}/{plural}/{name}")
+    })
 }
 
 fn text<'a>(object: &'a Value, field: &str) -> &'a str {

@@ -133,7 +133,8 @@ async fn a_service_becomes_a_load_balancer_and_goes_with_all_of_it() {
             inside.install("istiod", "istio-system", "istiod", &json!({ "autoscaleEnabled": false }));
             inside.available("istio-system", "istiod").await;
             inside.sleep(3).await;
-            let values = json!({ "service": { "type": "None" }, "autoscaling": { "enabled": false }, "replicaCount": 2 });
+            let values =
+                json!({ "service": { "type": "None" }, "autoscaling": { "enabled": false }, "replicaCount": 2 });
             inside.install("istio-eastwestgateway", "istio-system", "gateway", &values);
             inside.available("istio-system", "istio-eastwestgateway").await;
             assert_eq!(health(&client, 15443).await, [TargetHealthStateEnum::Initial, TargetHealthStateEnum::Initial]);
@@ -214,7 +215,10 @@ async fn what_cannot_be_is_said_in_events() {
             inside.write(service("IPv6", dual));
             inside.sleep(60).await;
             let said = inside.said("istio-system", "FailedDeployModel");
-            assert!(said[0].contains("is not authorized to perform: elasticloadbalancing:CreateTargetGroup"), "{said:?}");
+            assert!(
+                said[0].contains("is not authorized to perform: elasticloadbalancing:CreateTargetGroup"),
+                "{said:?}"
+            );
             inside.on(|objects| objects.remove(&key()));
 
             let role = role(&inside.base.sandbox, "balancing", "pods.eks.amazonaws.com", &[]).await;

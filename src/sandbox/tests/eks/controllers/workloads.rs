@@ -140,8 +140,7 @@ async fn a_job_runs_to_its_end_and_a_stateful_set_counts_its_pods() {
             let job = inside.read(&Key::new("batch", "jobs", Some("default"), "once")).unwrap();
             assert!(holds(&job, "Complete"));
             assert_eq!(job["status"]["succeeded"], 1);
-            let names: Vec<String> =
-                inside.pods("default", "db").iter().map(|pod| name(pod).to_owned()).collect();
+            let names: Vec<String> = inside.pods("default", "db").iter().map(|pod| name(pod).to_owned()).collect();
             assert_eq!(names, ["db-0", "db-1"]);
             let set = inside.read(&of_apps("statefulsets", "default", "db")).unwrap();
             assert_eq!(set["status"]["readyReplicas"], 2);
@@ -172,11 +171,7 @@ async fn auto_mode_starts_nodes_for_pods_that_fit_nowhere() {
             }
             base.sleep(20).await;
             let create = base.create("c1", IpFamily::Ipv4).compute_config(pools).storage_config(disks);
-            create
-                .kubernetes_network_config(network.elastic_load_balancing(balancing).build())
-                .send()
-                .await
-                .unwrap();
+            create.kubernetes_network_config(network.elastic_load_balancing(balancing).build()).send().await.unwrap();
             while base.status("c1").await != ClusterStatus::Active {
                 base.sleep(20).await;
             }
