@@ -66,7 +66,7 @@ fn the_sample_runs_a_version_of_its_own_in_each_cluster() {
         assert!(third.contains("name: helloworld-v3"), "{third}");
         assert!(third.contains("registry.test/examples-helloworld-v1:1.0") && third.contains("name: SERVICE_VERSION"));
         assert!(render("--set", "helloworld.versions={2}").contains("examples-helloworld-v2:1.0"));
-        let none = render("--set-json", r#"{"helloworld":{"versions":[]},"curl":{"enabled":false}}"#);
+        let none = render("--set-json", "helloworld.versions=[],curl.enabled=false");
         assert!(none.contains("kind: Service") && !none.contains("kind: Deployment"), "the name resolves everywhere");
         assert!(render("--set", "revision=1-31").contains("istio.io/rev: \"1-31\""));
     }
