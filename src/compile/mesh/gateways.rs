@@ -58,6 +58,7 @@ impl Inside<'_> {
 
     /// What makes the gateway's pods listen: services of other clusters, by their names, without a look inside.
     fn cross_network_gateway(&mut self, control_plane: &ControlPlane) -> Address {
+        self.unused(Release::CrossNetworkGateway, &[]);
         let manifest = json!({
             "apiVersion": "networking.istio.io/v1",
             "kind": "Gateway",

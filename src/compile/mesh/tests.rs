@@ -232,6 +232,24 @@ fn what_the_topology_says_of_the_control_plane_reaches_it() {
 }
 
 #[test]
+fn values_of_the_sample_have_an_effect_or_are_named() {
+    let with = |values: &str| {
+        let text = format!(
+            "schema = 1\n[mesh]\nid = \"mesh1\"\nregion = \"us-west-2\"\n{TWO}[sample]\nenabled = true\n[helm.sample.values]\n{values}"
+        );
+        compile(&parse(&text).topology.unwrap())
+    };
+    let given = with("hub = \"h\"\ncurl = { image = \"c\" }\nhelloworld = { replicas = 3, tag = \"2\" }\n");
+    assert_eq!(given.diagnostics, []);
+    let of = |name: &str| field(&given, &format!("kubernetes.manifest/c1/sample/deployment/{name}"), "manifest/spec");
+    assert!(of("curl").contains("image = \"c\"") && of("helloworld-v1").contains("h/examples-helloworld-v1:2"));
+    assert!(of("helloworld-v1").contains("replicas = 3"));
+    let unused = with("helloworld = { port = 80 }\n");
+    assert!(unused.diagnostics.iter().all(|finding| !finding.is_error()));
+    assert_eq!(unused.diagnostics[0].message, "`helloworld.port` of `sample` has no effect");
+}
+
+#[test]
 fn further_versions_of_the_sample_are_the_first_under_another_name() {
     let clusters: String = (1..=3).map(|n| format!("[clusters.c{n}]\nnetwork = \"n\"\n")).collect();
     let compiled = compiled(&format!("[networks.n]\ncidr = \"10.1.0.0/16\"\n{clusters}[sample]\nenabled = true\n"));
