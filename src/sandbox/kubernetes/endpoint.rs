@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ED25519, SerialNumber,
@@ -13,6 +14,7 @@ use rcgen::{
 use rustls::pki_types::PrivateKeyDer;
 use sha2::{Digest as _, Sha256};
 
+use super::runs;
 use crate::sandbox::world::World;
 use crate::sandbox::world::rows::Cluster;
 
@@ -23,6 +25,15 @@ pub(crate) fn find(world: &World, host: &str) -> Option<(String, String)> {
         let cluster = region.clusters.iter().find(|cluster| cluster.unique == unique)?;
         Some((region.name.clone(), cluster.name().to_owned()))
     })
+}
+
+/// The only cluster that runs, for clients that do not say which one they mean.
+pub(crate) fn only(world: &World, now: Timestamp) -> Option<(String, String)> {
+    let mut running = world.regions().flat_map(|region| {
+        let of_region = region.clusters.iter().filter(|cluster| runs(cluster, now));
+        of_region.map(|cluster| (region.name.clone(), cluster.name().to_owned()))
+    });
+    running.next().filter(|_| running.next().is_none())
 }
 
 /// What a cluster is called by in the name of a host of EKS; `None` for another host.

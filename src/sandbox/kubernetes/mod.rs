@@ -14,9 +14,11 @@
 //! | `decode`, `protobuf`, `defaults`, `validate`, `services`, `definitions`, `admission` | what becomes of an object on its way in |
 //! | `patch` | the forms of patch, and who manages which fields |
 //! | `discovery`, `openapi` | what the server says of itself |
-//! | `status` | refusals |
+//! | `status`, `table` | refusals, and what kubectl prints |
+//! | `route`, `tls` | the two ways in: for this process, and over TLS on loopback |
 //! | `fresh` | what a cluster has from the start |
 //! | `controllers` | what happens inside of clusters without anybody asking |
+//! | `charts` | what well-known charts put into one, when nobody runs Helm |
 
 mod admission;
 pub(crate) mod auth;
@@ -40,6 +42,8 @@ pub(crate) mod server;
 pub(crate) mod service;
 mod services;
 pub(crate) mod status;
+mod table;
+pub(crate) mod tls;
 mod validate;
 mod verbs;
 pub(crate) mod watch;

@@ -120,12 +120,6 @@ impl<'a> Objects<'a> {
             .collect()
     }
 
-    /// The keys of all objects there are.
-    pub(crate) fn all(&self) -> Vec<Key> {
-        let key = KubernetesObject::of_cluster(self.cluster);
-        self.region.kubernetes_objects.linked(&key).map(key_of).collect()
-    }
-
     fn rows(&self, group: &str, plural: &str, namespace: Option<&str>) -> impl Iterator<Item = &KubernetesObject> {
         let key = KubernetesObject::of_kind(self.cluster, group, plural, namespace);
         self.region.kubernetes_objects.linked(&key).collect::<Vec<_>>().into_iter()

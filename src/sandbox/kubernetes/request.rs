@@ -74,11 +74,6 @@ impl Verb {
             Self::DeleteCollection => "deletecollection",
         }
     }
-
-    /// Whether it may change something.
-    pub(crate) fn writes(self) -> bool {
-        !matches!(self, Self::Get | Self::List | Self::Watch)
-    }
 }
 
 /// Which objects a request is about.

@@ -1,8 +1,6 @@
 //! Which objects a list is about: label selectors and field selectors.
 //!
-//! Entry points: [`Labels`], [`FieldSelector`], both parsed from a query, and [`selects`] for the selectors that objects hold.
-
-use std::collections::BTreeMap;
+//! Entry points: [`Labels`], [`FieldSelector`], both parsed from a query.
 
 use serde_json::Value;
 
@@ -108,28 +106,6 @@ fn split_outside(text: &str) -> Vec<&str> {
     }
     parts.extend(text.get(start..));
     parts
-}
-
-/// Whether a selector as objects hold it (`matchLabels`, `matchExpressions`) selects some labels. An empty one selects all.
-pub(crate) fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let exact = selector.get("matchLabels").and_then(Value::as_object);
-    let exact = exact.into_iter().flatten().all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str());
-    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
-    exact
-        && expressions.into_iter().flatten().all(|expression| {
-            let value = labels.get(expression["key"].as_str().unwrap_or_default());
-            let among = || {
-                let values = expression["values"].as_array().into_iter().flatten();
-                values.filter_map(Value::as_str).any(|one| value.is_some_and(|value| value == one))
-            };
-            match expression["operator"].as_str() {
-                Some("In") => among(),
-                Some("NotIn") => !among(),
-                Some("Exists") => value.is_some(),
-                Some("DoesNotExist") => value.is_none(),
-                Some(_) | None => false,
-            }
-        })
 }
 
 /// A field selector: a field, whether it must be or must not be, and a value.
@@ -239,16 +215,5 @@ mod tests {
         for wrong in ["a b", "=x", "a in x)", "a near (b)"] {
             assert!(Labels::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn selectors_of_objects_select_alike() {
-        let labels = BTreeMap::from([("app".to_owned(), "curl".to_owned())]);
-        assert!(selects(&json!({}), &labels));
-        assert!(selects(&json!({ "matchLabels": { "app": "curl" } }), &labels));
-        let absent = json!({ "matchExpressions": [{ "key": "revision", "operator": "DoesNotExist" }] });
-        assert!(selects(&absent, &labels));
-        let not_in = json!({ "matchExpressions": [{ "key": "app", "operator": "NotIn", "values": ["curl"] }] });
-        assert!(!selects(&not_in, &labels));
     }
 }

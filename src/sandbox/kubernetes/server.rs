@@ -10,6 +10,7 @@ use super::discovery::{self, Said};
 use super::objects::Objects;
 use super::request::{Asked, Place, Route, Verb};
 use super::status::Refusal;
+use super::table;
 use super::verbs::write::Written;
 use super::verbs::{body, delete, read, review, scale, write};
 use super::watch::Watch;
@@ -102,9 +103,9 @@ fn answer(
         return Err(Refusal::not_allowed(&target.kind));
     }
     match (verb, target.subresource.as_str()) {
-        (Verb::Get, "" | "status") => whole(200, read::get(&objects, &target)?),
+        (Verb::Get, "" | "status") => whole(200, printed(asked, &target, read::get(&objects, &target)?, now)),
         (Verb::Get, "scale") => whole(200, scale::get(&objects, &target)?),
-        (Verb::List, _) => whole(200, read::list(&objects, &target, asked)?),
+        (Verb::List, _) => whole(200, printed(asked, &target, read::list(&objects, &target, asked)?, now)),
         (Verb::Watch, _) => Ok(Reply::Watch(Box::new(Watch::of(asked, &target, &objects)?))),
         (Verb::Create, "") if target.name.is_empty() => written(write::create(&mut objects, &target, asked)),
         (Verb::Create, "token") if target.kind.is("", "serviceaccounts") => {
@@ -129,6 +130,11 @@ fn answer(
             Err(Refusal::not_allowed(&target.kind))
         }
     }
+}
+
+/// A document as the client would have it: some would rather print it.
+fn printed(asked: &Asked, place: &Place, document: Value, now: Timestamp) -> Value {
+    if table::is_asked(&asked.accept) { table::of(&place.kind, &document, now) } else { document }
 }
 
 fn written(written: Result<Written, Refusal>) -> Result<Reply, Refusal> {

@@ -67,7 +67,10 @@ fn a_cluster_that_cannot_be_looked_at_hides_no_other() {
 
 #[test]
 fn load_balancers_fail_in_their_own_ways() {
-    assert_eq!(codes_of(|facts| balancer(facts, |kind, ..| *kind = "application".to_owned())), ["load-balancer-kind"]);
+    assert_eq!(
+        codes_of(|facts| balancer(facts, |kind, _, _| *kind = "application".to_owned())),
+        ["load-balancer-kind"]
+    );
     assert_eq!(codes_of(|facts| facts.gateways[0].balancer = Some(Ok(Balancer::Unknown))), ["load-balancer-unknown"]);
     let provisioning = |facts: &mut ClusterFacts| balancer(facts, |_, state, _| *state = "provisioning".to_owned());
     assert_eq!(codes_of(provisioning), ["load-balancer-provisioning"]);

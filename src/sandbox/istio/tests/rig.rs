@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -194,7 +195,8 @@ impl Lab {
     /// What verify says.
     pub(super) fn verify(&self) -> Report {
         let route = Rc::new(Route { world: Rc::clone(&self.world), now: NOW });
-        let cloud = Cloud::new(self.sandbox.sdk_config()).with_route(route);
+        let clock = Arc::new(self.sandbox.clock().clone());
+        let cloud = Cloud::new(self.sandbox.sdk_config()).with_route(route).with_clock(clock);
         for site in &self.sites {
             cloud.offer_cluster(
                 Address::new("eks.cluster", &[&site.name()]),
@@ -411,6 +413,7 @@ fn balancer(region: &mut Region, site: &Site, vpc: &str) {
             zone: "us-west-2a".to_owned(),
             healthy_at: EPOCH,
             drained_at: None,
+            failing: false,
         }],
     });
     region.listeners.insert(Listener {

@@ -124,7 +124,8 @@ fn the_controller_needs_its_clusters_name() {
         values,
         upgrades: false,
     };
-    assert!(render(&wanted(&json!({}))).unwrap_err().contains("clusterName"));
+    let nothing = json!({});
+    assert!(render(&wanted(&nothing)).unwrap_err().contains("clusterName"));
     let values = json!({ "clusterName": "c1", "vpcId": "vpc-1", "enableServiceMutatorWebhook": false });
     let controller = render(&wanted(&values)).unwrap();
     let deployment = find(&controller, "Deployment", "aws-load-balancer-controller").unwrap();

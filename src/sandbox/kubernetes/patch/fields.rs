@@ -67,16 +67,13 @@ impl Fields {
         Self { own: self.own && !other.own, below: below.collect() }.pruned()
     }
 
-    /// Without everything at and below each node of the other set.
-    pub(crate) fn without_trees(&self, other: &Self) -> Self {
-        if other.own {
-            return Self::default();
-        }
+    /// What is in this one and of which the other knows nothing: that an object was empty and is not is no difference.
+    pub(crate) fn beyond(&self, other: &Self) -> Self {
         let below = self.below.iter().map(|(edge, below)| {
-            let left = other.below.get(edge).map_or_else(|| below.clone(), |known| below.without_trees(known));
+            let left = other.below.get(edge).map_or_else(|| below.clone(), |known| below.beyond(known));
             (edge.clone(), left)
         });
-        Self { own: self.own, below: below.collect() }.pruned()
+        Self { own: self.own && other.is_empty(), below: below.collect() }.pruned()
     }
 
     /// Without what is at and below a path of edges.

@@ -71,7 +71,7 @@ pub(crate) fn compare(schema: Schema<'_>, old: &Value, new: &Value) -> Compariso
     let (before, after) = (fields_of(schema, old), fields_of(schema, new));
     let mut changed = Fields::default();
     modified(schema, old, new, &mut changed);
-    Comparison { set: after.difference(&before).union(&changed), removed: before.difference(&after) }
+    Comparison { set: after.beyond(&before).union(&changed), removed: before.beyond(&after) }
 }
 
 /// The leaves that both have with different values.
