@@ -60,7 +60,9 @@ impl Status {
             .map(|region| {
                 let listed = |table: &str| match table {
                     "natgateway" => region.nat_gateways.iter().filter(|nat| nat.released).count(),
-                    "vpc-peering-connection" => region.vpc_peerings.iter().filter(|peering| peering.is_over(now)).count(),
+                    "vpc-peering-connection" => {
+                        region.vpc_peerings.iter().filter(|peering| peering.is_over(now)).count()
+                    }
                     "instance" => region.instances.iter().filter(|instance| instance.released).count(),
                     _ => 0,
                 };

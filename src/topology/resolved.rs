@@ -12,9 +12,8 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::schema::{
-    Ami, Azs, CaSource, Capacity, DurationText, IpAddressType, IpFamily, IstioVersion, KeyKind, KubernetesVersion, LogType,
-    Nat,
-    NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values, WorkloadIdentity,
+    Ami, Azs, CaSource, Capacity, DurationText, IpAddressType, IpFamily, IstioVersion, KeyKind, KubernetesVersion,
+    LogType, Nat, NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values, WorkloadIdentity,
 };
 use crate::model::Address;
 

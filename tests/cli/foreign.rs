@@ -49,7 +49,9 @@ fn a_destroy_is_refused_over_the_load_balancers_of_others_unless_it_is_forced() 
 
     let before = place.read("state/small.json");
     let refused = place.sandbox("destroy --yes").refused();
-    assert!(refused.stderr.contains("error[foreign-load-balancers]: 1 load balancer not of meshplan's would be deleted"));
+    assert!(
+        refused.stderr.contains("error[foreign-load-balancers]: 1 load balancer not of meshplan's would be deleted")
+    );
     assert!(refused.stderr.contains(named) && refused.stderr.contains("`--force`"), "{}", refused.all());
     assert_eq!(place.read("state/small.json"), before, "nothing was done");
 

@@ -50,9 +50,8 @@ fn logs_and_security_groups_come_and_go_in_place() {
     let sandbox = process.sandbox.clone();
     let groups = run(sandbox.drive(async { [group(&process, "one").await, group(&process, "two").await] }));
     let [one, two] = &groups;
-    let changed = declarations(&with(&format!(
-        "logging = [\"scheduler\", \"api\"]\nsecurity_groups = [\"{one}\", \"{two}\"]"
-    )));
+    let changed =
+        declarations(&with(&format!("logging = [\"scheduler\", \"api\"]\nsecurity_groups = [\"{one}\", \"{two}\"]")));
     process.process.events.clear();
     process.apply(&changed);
     let waited = waited(&process, "eks.cluster/cluster-1");

@@ -162,7 +162,12 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
                 ..administrator()
             };
             let other = pod_identity_association::Spec { role_arn: role("other"), ..controller() };
-            changes.extend([(cni.clone(), value(&plain)), (cni, value(&federated)), (admin, value(&viewer)), (pods, value(&other))]);
+            changes.extend([
+                (cni.clone(), value(&plain)),
+                (cni, value(&federated)),
+                (admin, value(&viewer)),
+                (pods, value(&other)),
+            ]);
         }
     }
     let forgotten: &[&str] = match parts {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::names::{of_principal, short_hash};
 use super::{Lowering, address_of};
+use crate::compile::peering::Peer;
 use crate::kinds::aws::security_group_rule::{self as rule, Direction};
 use crate::kinds::eks::access_entry;
 use crate::model::{Address, AttrPath, Input, Reference};
-use crate::compile::peering::Peer;
 use crate::topology::schema::IpFamily;
 use crate::topology::{Cluster, ExistingCluster};
 
@@ -96,7 +96,8 @@ impl Lowering<'_> {
         } else {
             (Ports::Api, "from where this API server is watched")
         };
-        let route = |name: &str| format!("because {name} is in {}, which is routed to privately, {why}", peer.network.name);
+        let route =
+            |name: &str| format!("because {name} is in {}, which is routed to privately, {why}", peer.network.name);
         if let Some(connection) = peer.connection.as_ref().filter(|_| own.region == peer.network.region) {
             for cluster in clusters {
                 self.let_in(cluster, &ports, &[connection], route(cluster.name.as_str()));

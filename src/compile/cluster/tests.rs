@@ -178,10 +178,16 @@ fn with_an_oidc_provider_there_is_no_association() {
         assert!(trust.contains("\"sts.amazonaws.com\""), "{trust}");
     }
     assert!(field(&compiled, "iam.role/c1/vpc-cni", "managed_policies").contains("AmazonEKS_CNI_Policy"));
-    assert!(!field(&compiled, "iam.role/c1/node", "managed_policies").contains("CNI"), "nodes may not rewire the network");
+    assert!(
+        !field(&compiled, "iam.role/c1/node", "managed_policies").contains("CNI"),
+        "nodes may not rewire the network"
+    );
     let cni = value(&compiled, "eks.addon/c1/vpc-cni");
     assert!(cni.get("pod_identity").is_none());
-    assert_eq!(cni.get("service_account_role_arn").unwrap().to_string(), "(known after apply: iam.role/c1/vpc-cni.arn)");
+    assert_eq!(
+        cni.get("service_account_role_arn").unwrap().to_string(),
+        "(known after apply: iam.role/c1/vpc-cni.arn)"
+    );
     let nodes = before(&compiled, "eks.nodegroup/c1/nodes");
     assert!(nodes.contains("iam.oidc_provider/c1") && nodes.contains("iam.role/c1/vpc-cni"), "{nodes:?}");
 }

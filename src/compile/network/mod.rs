@@ -39,17 +39,16 @@ const ROLE_PRIVATE: &str = "kubernetes.io/role/internal-elb";
 pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) -> Option<Site> {
     let origin = AttrPath::keys(&["networks", network.name.as_str()]);
     let target = Target::aws(network.region.as_str());
-    let mut lowering =
-        Lowering {
-            topology,
-            network,
-            origin,
-            target,
-            compiled,
-            tables: Vec::new(),
-            routes: BTreeMap::new(),
-            eips: Vec::new(),
-        };
+    let mut lowering = Lowering {
+        topology,
+        network,
+        origin,
+        target,
+        compiled,
+        tables: Vec::new(),
+        routes: BTreeMap::new(),
+        eips: Vec::new(),
+    };
     match &network.existing {
         Some(existing) => Some(lowering.existing(existing)),
         None => lowering.build(),

@@ -3,7 +3,8 @@
 use crate::compile::Compiled;
 use crate::compile::tests::{compiled, graph};
 
-const NETWORKS: &str = "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[networks.n2]\ncidr = \"10.2.0.0/16\"\nazs = 2\n";
+const NETWORKS: &str =
+    "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[networks.n2]\ncidr = \"10.2.0.0/16\"\nazs = 2\n";
 const CLUSTERS: &str = "[clusters.c1]\nnetwork = \"n1\"\n[clusters.c2]\nnetwork = \"n2\"\n";
 
 fn peered(further: &str) -> Compiled {
@@ -70,9 +71,8 @@ fn beyond_a_region_ranges_are_let_in() {
 
 #[test]
 fn routes_that_are_somebody_elses_are_only_relied_on() {
-    let compiled = compiled(&format!(
-        "{NETWORKS}[peering.p]\nnetworks = [\"n1\", \"n2\"]\nvia = \"existing\"\n{CLUSTERS}"
-    ));
+    let compiled =
+        compiled(&format!("{NETWORKS}[peering.p]\nnetworks = [\"n1\", \"n2\"]\nvia = \"existing\"\n{CLUSTERS}"));
     assert!(!graph(&compiled).contains("peer"));
     assert_eq!(field(&compiled, "aws.security_group_rule/c1/from-network/n2-ipv4", "to_port").unwrap(), "443");
 }
@@ -87,7 +87,9 @@ fn the_tables_of_an_existing_network_are_its_owners() {
         compiled.declarations.iter().find(|d| d.address.as_str() == "aws.vpc_peering_connection/p").unwrap();
     assert_eq!(
         connection.notes,
-        ["n2 exists already, and its route tables are its owner's: 10.1.0.0/16 has to be routed to this connection there"]
+        [
+            "n2 exists already, and its route tables are its owner's: 10.1.0.0/16 has to be routed to this connection there"
+        ]
     );
     let routes: Vec<&str> = compiled
         .declarations

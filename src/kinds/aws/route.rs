@@ -271,12 +271,7 @@ impl Spec {
     }
 
     fn targets(&self) -> [&Option<Input<String>>; 4] {
-        [
-            &self.gateway_id,
-            &self.nat_gateway_id,
-            &self.egress_only_internet_gateway_id,
-            &self.vpc_peering_connection_id,
-        ]
+        [&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id, &self.vpc_peering_connection_id]
     }
 }
 
@@ -362,10 +357,8 @@ mod tests {
         assert!(messages(r#"{"destination": "64:ff9b::/96", "nat_gateway_id": "nat-1"}"#).is_empty());
         assert_eq!(
             messages(r#"{"destination": "::/0"}"#),
-            [
-                "a route has exactly one of gateway_id, nat_gateway_id, egress_only_internet_gateway_id, \
-                 vpc_peering_connection_id, and this one has 0"
-            ]
+            ["a route has exactly one of gateway_id, nat_gateway_id, egress_only_internet_gateway_id, \
+                 vpc_peering_connection_id, and this one has 0"]
         );
     }
 }

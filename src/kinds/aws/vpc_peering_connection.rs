@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{
-    PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Connection, VpcPeeringConnectionStateReason,
-    VpcPeeringConnectionStateReasonCode, VpcPeeringConnectionVpcInfo,
+    PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Connection,
+    VpcPeeringConnectionOptionsDescription, VpcPeeringConnectionStateReason, VpcPeeringConnectionStateReasonCode,
+    VpcPeeringConnectionVpcInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -196,9 +197,8 @@ impl ResourceKind for VpcPeeringConnection {
         let options = |allowed: bool| {
             PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(allowed).build()
         };
-        let modify = |client: &Ec2| {
-            client.api().modify_vpc_peering_connection_options().vpc_peering_connection_id(id.as_str())
-        };
+        let modify =
+            |client: &Ec2| client.api().modify_vpc_peering_connection_options().vpc_peering_connection_id(id.as_str());
         let near = client.region() == Some(to.peer_region.as_str());
         // Each side of a connection between regions is set in its own.
         let request = if requester || (accepter && near) {
@@ -270,7 +270,7 @@ async fn accepters_options(client: &Ec2, found: &[Connection]) -> Result<BTreeMa
 
 fn allows_dns(side: Option<&VpcPeeringConnectionVpcInfo>) -> bool {
     let options = side.and_then(|side| side.peering_options());
-    options.and_then(|options| options.allow_dns_resolution_from_remote_vpc()) == Some(true)
+    options.and_then(VpcPeeringConnectionOptionsDescription::allow_dns_resolution_from_remote_vpc) == Some(true)
 }
 
 fn code(connection: &Connection) -> Option<&str> {
@@ -293,7 +293,8 @@ fn project(connection: &Connection, far: &BTreeMap<String, bool>) -> Option<(Str
     }
     let id = connection.vpc_peering_connection_id()?.to_owned();
     let (requester, accepter) = (connection.requester_vpc_info(), connection.accepter_vpc_info());
-    let vpc = |side: Option<&VpcPeeringConnectionVpcInfo>| side.and_then(|side| side.vpc_id()).unwrap_or_default().into();
+    let vpc =
+        |side: Option<&VpcPeeringConnectionVpcInfo>| side.and_then(|side| side.vpc_id()).unwrap_or_default().into();
     let spec = Spec {
         vpc_id: vpc(requester),
         peer_vpc_id: vpc(accepter),
@@ -318,12 +319,11 @@ fn project(connection: &Connection, far: &BTreeMap<String, bool>) -> Option<(Str
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::VpcPeeringConnectionOptionsDescription as Options;
-
     use super::*;
 
     fn connection(state: &str, allowed: bool) -> Connection {
-        let options = Options::builder().allow_dns_resolution_from_remote_vpc(allowed).build();
+        let options =
+            VpcPeeringConnectionOptionsDescription::builder().allow_dns_resolution_from_remote_vpc(allowed).build();
         let side = |vpc: &str, region: &str| {
             let side = VpcPeeringConnectionVpcInfo::builder().vpc_id(vpc).region(region);
             side.peering_options(options.clone()).build()
@@ -343,7 +343,10 @@ mod tests {
 
     #[test]
     fn a_states_meaning() {
-        assert_eq!(live("initiating-request"), Some((false, Status::Pending("state is initiating-request".to_owned()))));
+        assert_eq!(
+            live("initiating-request"),
+            Some((false, Status::Pending("state is initiating-request".to_owned())))
+        );
         assert_eq!(live("pending-acceptance"), Some((false, Status::Ready)), "an update accepts it");
         assert_eq!(live("provisioning"), Some((true, Status::Pending("state is provisioning".to_owned()))));
         assert_eq!(live("active"), Some((true, Status::Ready)));

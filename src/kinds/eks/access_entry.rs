@@ -256,7 +256,8 @@ fn id_of(cluster: &str, principal: &str) -> RemoteId {
 
 fn split(id: &RemoteId) -> Result<(&str, &str), ProviderError> {
     let parts = id.as_str().split_once('|');
-    parts.ok_or_else(|| ProviderError::bug("eks:DescribeAccessEntry", format!("`{id}` does not read CLUSTER|PRINCIPAL")))
+    parts
+        .ok_or_else(|| ProviderError::bug("eks:DescribeAccessEntry", format!("`{id}` does not read CLUSTER|PRINCIPAL")))
 }
 
 async fn entry(

@@ -37,9 +37,9 @@ pub(super) use self::security_group::remove as remove_security_group;
 use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Wire, Xml};
-use super::world::{Place, Region};
 use super::world::ids::Mint;
 use super::world::rows::{Head, Tags, Token, Vpc};
+use super::world::{Place, Region};
 use crate::model::Digest;
 
 /// The service.

@@ -145,10 +145,7 @@ fn check_reach(call: &Call<'_>, group: &str, peer: &Peer) -> Result<(), ApiError
     if one == other || vpc_peering::joined(call, one, other) {
         return Ok(());
     }
-    Err(ApiError::new(
-        "InvalidGroup.NotFound",
-        "You have specified two resources that belong to different networks.",
-    ))
+    Err(ApiError::new("InvalidGroup.NotFound", "You have specified two resources that belong to different networks."))
 }
 
 fn authorize(call: &mut Call<'_>, egress: bool) -> Answer {

@@ -198,9 +198,7 @@ fn describe(call: &mut Call<'_>) -> Answer {
     // Other services' objects have tags of their own, which EC2 does not know.
     let all = call.region.all_tags(call.now).into_iter().filter(|(resource_type, _, _)| TYPES.contains(resource_type));
     let of_two = call.global.vpc_peerings.iter().filter(|peering| is_tagged_here(call, peering));
-    let all = all.chain(of_two.map(|peering| {
-        (VpcPeering::TABLE, peering.head.id.as_str(), &peering.head.tags)
-    }));
+    let all = all.chain(of_two.map(|peering| (VpcPeering::TABLE, peering.head.id.as_str(), &peering.head.tags)));
     for (resource_type, id, tags) in all {
         for (key, value) in tags {
             let one = Tags::from([(key.clone(), value.clone())]);

@@ -14,11 +14,7 @@ use crate::sandbox::world::rows::{Ipv6Block, PeeringSide, Vpc, VpcPeering};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     writes(CREATE, &["VpcId", "PeerVpcId", "PeerRegion", "PeerOwnerId", "TagSpecification"], create),
-    reads(
-        "DescribeVpcPeeringConnections",
-        &["VpcPeeringConnectionId", "Filter", "MaxResults", "NextToken"],
-        describe,
-    ),
+    reads("DescribeVpcPeeringConnections", &["VpcPeeringConnectionId", "Filter", "MaxResults", "NextToken"], describe),
     writes("AcceptVpcPeeringConnection", &["VpcPeeringConnectionId"], accept),
     writes(
         "ModifyVpcPeeringConnectionOptions",
@@ -126,8 +122,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         head,
         requester,
         accepter,
-        failure: fails
-            .then(|| "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned()),
+        failure: fails.then(|| "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned()),
         active_at: None,
         deleted_at: None,
     };
@@ -203,7 +198,10 @@ fn describe(call: &mut Call<'_>) -> Answer {
 }
 
 fn transition(id: &str, from: &str, to: &str) -> ApiError {
-    ApiError::new("InvalidStateTransition", format!("Invalid state transition for {id}, attempted to transition from {from} to {to}"))
+    ApiError::new(
+        "InvalidStateTransition",
+        format!("Invalid state transition for {id}, attempted to transition from {from} to {to}"),
+    )
 }
 
 fn accept(call: &mut Call<'_>) -> Answer {

@@ -412,7 +412,10 @@ mod tests {
         assert!(trusts(like, "system:serviceaccount:kube-system:other"));
         let of_another = r#"{"StringEquals":{"oidc.example/id/2:sub":"system:serviceaccount:kube-system:aws-node"}}"#;
         assert!(!trusts(of_another, "system:serviceaccount:kube-system:aws-node"));
-        assert!(!trusts(r#"{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}"#, "system:serviceaccount:kube-system:aws-node"));
+        assert!(!trusts(
+            r#"{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}"#,
+            "system:serviceaccount:kube-system:aws-node"
+        ));
     }
 
     #[test]

@@ -384,7 +384,11 @@ fn at_field(error: ProviderError, spec: &Spec) -> ProviderError {
         Some("InvalidParameterException") if says("onfiguration") => "configuration",
         Some("InvalidParameterException") if says("ersion") => "version",
         Some("InvalidParameterException") if says("role") || says("Role") => {
-            if spec.pod_identity.is_some() { "pod_identity" } else { "service_account_role_arn" }
+            if spec.pod_identity.is_some() {
+                "pod_identity"
+            } else {
+                "service_account_role_arn"
+            }
         }
         Some(_) | None => return error,
     };

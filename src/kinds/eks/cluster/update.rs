@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_eks::types::{
-    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, UpdateAccessConfigRequest, VpcConfigRequest,
+    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, UpdateAccessConfigRequest,
+    VpcConfigRequest,
 };
 
 use super::Spec;

@@ -25,8 +25,8 @@ use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ReplaceOrder, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
+    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
+    ReplaceOrder, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
 };
 
 /// The kind `eks.nodegroup`.
