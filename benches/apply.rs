@@ -8,10 +8,19 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use jiff::Timestamp;
 use meshplan::apply::Budgets;
+use meshplan::model::Clock;
+use meshplan::resource::Cloud;
 use meshplan::sandbox::{Options, Quotas, Speed};
 
 use support::{Measured, RESOURCES_PER_NETWORK, Watch, ms, peak_megabytes, resident_megabytes, timed};
@@ -27,6 +36,8 @@ fn main() -> Measured<()> {
     match arguments.as_slice() {
         ["speed", size] => return speed(size.parse()?),
         ["load", folder] => return load(Path::new(folder)),
+        ["alone", size] => return alone(size.parse()?),
+        ["cloud"] => return cloud(),
         ["makespan", networks] => return makespan(networks.parse()?),
         _ => {}
     }
@@ -39,6 +50,11 @@ fn main() -> Measured<()> {
     );
     for size in SIZES {
         child(&["speed", &size.to_string()])?;
+    }
+    println!("\nthe same with the cloud in another process, over loopback: what the run alone takes");
+    println!("resources  seconds  MB before   plan    1/4    1/2    3/4    all   peak");
+    for size in SIZES {
+        child(&["alone", &size.to_string()])?;
     }
     println!("\nrealistic, request limits on; seconds of simulated time");
     println!("networks  resources  makespan  critical path   limits   ratio  real seconds");
@@ -80,6 +96,78 @@ fn speed(size: usize) -> Measured<()> {
     print!(" {:>6.1}", peak_megabytes());
     std::io::Write::flush(&mut std::io::stdout())?;
     child(&["load", &scratch.path().to_string_lossy()])
+}
+
+/// The simulated cloud is most of what a process of both grows by; here it is somebody else's memory.
+fn alone(size: usize) -> Measured<()> {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let mut server =
+        Command::new(std::env::current_exe()?).arg("cloud").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().ok_or("the cloud has no output")?).read_line(&mut address)?;
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::from_static("us-east-1"))
+        .endpoint_url(address.trim())
+        .credentials_provider(SharedCredentialsProvider::new(
+            Credentials::builder().access_key_id("AKID").secret_access_key("none").provider_name("none").build(),
+        ))
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .build();
+    let declarations = support::declarations(&support::topology(size.div_ceil(RESOURCES_PER_NETWORK), 4)?)?;
+    let mut store = support::open(scratch.path())?;
+    let before = resident_megabytes();
+    let mut watch = Watch::every(declarations.len() / 4);
+    let cloud = Cloud::new(config);
+    let outcome = support::create(
+        &mut store,
+        &cloud,
+        Arc::new(Wall),
+        &declarations,
+        Budgets::unlimited(),
+        &mut watch,
+        meshplan::apply::apply,
+    );
+    drop(server.stdin.take());
+    server.wait()?;
+    let (time, outcome) = outcome?;
+    print!("{:>9} {:>8.2} {before:>10.1} {:>6.1}", outcome.counts.created, time.as_secs_f64(), watch.planned);
+    watch.megabytes.iter().take(4).for_each(|megabytes| print!(" {megabytes:>6.1}"));
+    println!(" {:>6.1}", peak_megabytes());
+    Ok(())
+}
+
+/// Serves a cloud without latency until its input ends, and says first where.
+fn cloud() -> Measured<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        println!("http://{}", listener.local_addr()?);
+        let sandbox = support::sandbox(Options::unhindered())?;
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = ended.send(());
+        });
+        tokio::select! {
+            served = sandbox.serve(listener) => Ok(served?),
+            _ = end => Ok(()),
+        }
+    })
+}
+
+/// Real time.
+struct Wall;
+
+impl Clock for Wall {
+    #[expect(clippy::disallowed_methods, reason = "the cloud is another process, which has real time")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
 /// What a process grows by when it loads a saved state.

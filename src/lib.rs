@@ -26,6 +26,7 @@
 //! | [`plan`] | the decision table, the step graph, three renderings | [`plan::plan`] |
 //! | [`preflight`] | asks whether the cloud offers what a plan makes, and has room for it | [`preflight::check`] |
 //! | [`apply`] | the scheduler and the loop | [`apply::apply`] |
+//! | [`verify`] | whether the running mesh works, and why not | [`verify::check()`] |
 //! | [`sandbox`] | the simulated cloud, its clock and its faults | [`sandbox::Sandbox`] |
 //! | [`vault`] | encrypts the keys that we make, and opens them | [`vault::Vault`] |
 //! | [`ui`] | streams, colour, progress, findings with source lines | [`ui`] |
@@ -44,6 +45,7 @@
 //! | refresh, apply | plan, state, resource, model; refresh also `compile::Declaration` | topology, concrete kinds, ui |
 //! | preflight | plan, resource, model; also `compile::Declaration` | topology, kinds, ui |
 //! | kinds | resource, model | topology, plan, apply, state, ui, each other |
+//! | verify | model, resource, `kinds::kubernetes::Kube` | state, plan, apply, topology |
 //! | vault | model, resource | everything else of ours, the environment |
 //! | sandbox | model | plan, apply, kinds: it is a cloud, not part of the engine |
 //! | cli | everything | being imported |
@@ -94,8 +96,9 @@
 //! | `STATE/MESH.plan.json` | [`state::store`] | the pending plan |
 //! | `~/.config/meshplan/identity.txt` | [`vault`] | the operator's identity, made when the first key is sealed; 0600 |
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
-//! | the topology | [`cli`] | read only |
+//! | the topology, and the files of manifests that it names | [`cli`] | read only |
 //! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
+//! | `STATE/helm/` | [`kinds`] | while helm runs: its values and kubeconfigs, the charts that were fetched, who works on which release; 0600 |
 //! | the kubeconfig of an existing cluster | [`kinds`] | read only |
 //! | `~/.aws/*`, `AWS_*` | the AWS SDK | credentials, read only |
 //!
@@ -126,3 +129,4 @@ pub mod state;
 pub mod topology;
 pub mod ui;
 pub mod vault;
+pub mod verify;

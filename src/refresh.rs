@@ -82,6 +82,7 @@ pub async fn refresh(
     let (inside, outside): (Vec<_>, Vec<_>) = looks.into_iter().partition(|look| look.cluster().is_some());
     see(outside, cloud, clock, state, &mut refreshed).await;
     offer_clusters(registry, cloud, state, declarations, &refreshed.observed);
+    forget_recorded(registry, state, &mut refreshed.observed);
     let inside = inside.into_iter().filter_map(|look| look.in_sight(cloud, state, &mut refreshed.observed)).collect();
     see(inside, cloud, clock, state, &mut refreshed).await;
     let at = clock.now();
@@ -129,8 +130,19 @@ fn offer_clusters(
     for (address, target) in recorded.chain(declared) {
         let Some(Observation::Present { live, .. }) = observed.get(address) else { continue };
         let Some(kind) = registry.kind(address.kind()) else { continue };
-        if let Some(access) = kind.cluster_access(target, &live.spec.value(), &live.outputs.value()) {
+        if let Some(access) = kind.cluster_access(target, &live.spec, &live.outputs) {
             cloud.offer_cluster(address.clone(), access);
+        }
+    }
+}
+
+/// What is nothing but a record, of something in a cluster, is gone with the cluster.
+fn forget_recorded(registry: &Registry, state: &State, observed: &mut Observed) {
+    for (address, record) in &state.records {
+        let Target::Cluster { cluster } = &record.target else { continue };
+        let recorded = registry.kind(address.kind()).is_some_and(|kind| kind.possession() == Possession::Recorded);
+        if recorded && matches!(observed.get(cluster), Some(Observation::Absent)) {
+            observed.insert(address.clone(), Observation::Absent);
         }
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use meshplan::apply::{Budgets, Outcome, Run, apply};
+use meshplan::apply::{ApplyError, Budgets, Outcome, Run, apply};
 use meshplan::compile::{Declaration, compile};
 use meshplan::kinds;
 use meshplan::model::event::{Event, Sink, Stamped};
 use meshplan::model::{Clock, Digest};
-use meshplan::plan::{Inputs, Observed, Planned, Scope};
-use meshplan::resource::Cloud;
+use meshplan::plan::{Inputs, Observed, Plan, Planned, Scope};
+use meshplan::resource::{Cloud, Registry};
 use meshplan::sandbox::{Options, Sandbox};
 use meshplan::state::{Birth, Opening, State, Store};
 use meshplan::topology::parse;
@@ -74,21 +74,31 @@ pub(crate) fn create_all(
 ) -> Measured<(Duration, Outcome)> {
     let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
     let cloud = Cloud::new(sandbox.sdk_config());
-    let registry = kinds::registry();
-    // A fresh sandbox has none of it.
+    create(store, &cloud, clock, declarations, budgets, sink, |run| sandbox.drive(apply(run)))
+}
+
+/// Creates everything declared in an empty cloud, the way that `drive` runs it.
+pub(crate) fn create<'a, F>(
+    store: &'a mut Store,
+    cloud: &'a Cloud,
+    clock: Arc<dyn Clock>,
+    declarations: &[Declaration],
+    budgets: Budgets,
+    sink: &'a mut dyn Sink,
+    drive: impl FnOnce(Run<'a>) -> F,
+) -> Measured<(Duration, Outcome)>
+where
+    F: Future<Output = Result<Outcome, ApplyError>>,
+{
+    // Both live as long as the process: a run borrows them, and a benchmark is one run.
+    let registry: &'static Registry = Box::leak(Box::new(kinds::registry()));
+    // A fresh cloud has none of it.
     let plan = plan(declarations, store.state(), Some(&Observed::new())).plan.ok_or("the plan has errors")?;
-    let run = Run {
-        plan: &plan,
-        registry: &registry,
-        cloud: &cloud,
-        clock,
-        ledger: store,
-        sink,
-        interrupt: Box::pin(std::future::pending()),
-        budgets,
-    };
+    let plan: &'static Plan = Box::leak(Box::new(plan));
+    let interrupt = Box::pin(std::future::pending());
+    let run = Run { plan, registry, cloud, clock, ledger: store, sink, interrupt, budgets };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (time, outcome) = timed(|| runtime.block_on(sandbox.drive(apply(run))));
+    let (time, outcome) = timed(|| runtime.block_on(drive(run)));
     let outcome = outcome?;
     if !outcome.is_complete() {
         return Err(format!("{} steps failed", outcome.failures.len()).into());

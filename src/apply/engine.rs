@@ -376,31 +376,6 @@ impl<'a> Engine<'a> {
         self.queue.finish(step);
     }
 
-    /// The clusters that earlier runs left, for plans that were made before this process.
-    fn offer_recorded_clusters(&self) {
-        for (address, record) in &self.ledger.state().records {
-            let Some(kind) = self.registry.kind(address.kind()) else { continue };
-            let (spec, outputs) = (|| record.spec.value(), || record.outputs.value());
-            if self.cloud.cluster(address).is_none()
-                && let Some(access) = kind.cluster_access(&record.target, &spec(), &outputs())
-            {
-                self.cloud.offer_cluster(address.clone(), access);
-            }
-        }
-    }
-
-    /// A cluster that a step made or took in can be reached from now on.
-    fn offer_cluster(&self, address: &Address, step: StepKind, outputs: Option<&Document>) {
-        let Some(kind) = self.registry.kind(address.kind()) else { return };
-        let (Some(record), Some(outputs)) = (self.ledger.state().records.get(address), outputs) else { return };
-        let Some(access) = kind.cluster_access(&record.target, &record.spec.value(), &outputs.value()) else { return };
-        match step {
-            StepKind::Create => self.cloud.offer_new_cluster(address.clone(), access),
-            StepKind::Update | StepKind::Wait | StepKind::Adopt => self.cloud.offer_cluster(address.clone(), access),
-            StepKind::Delete | StepKind::Forget => {}
-        }
-    }
-
     /// Counts a finished step: a replacement once, with the last of its two.
     fn count(&mut self, step: usize) {
         let Some(change) = self.plan.change(&self.plan.steps[step].address) else { return };

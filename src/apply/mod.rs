@@ -7,11 +7,13 @@
 //! * `budget`: how many requests an API may get (pure);
 //! * `retry`: what is done about an error (pure);
 //! * `task`: what one step does next, given the last answer (pure but for reading state);
+//! * `clusters`: which clusters can be reached by now;
 //! * `requests`: making them, within the budgets;
 //! * `unstored`: reading again what is needed and never stored;
 //! * `engine`: the loop.
 
 mod budget;
+mod clusters;
 mod engine;
 mod gate;
 mod ledger;

@@ -16,7 +16,7 @@ use super::interrupt::Interrupts;
 use super::plan::{Wanted, check, look_ahead, make, next, region_of_state, scope};
 use super::report::{Report, report};
 use super::session::{Session, region_of};
-use super::{audit, foreign};
+use super::{audit, foreign, helm, verify};
 use crate::apply::{ApplyError, Budgets, Outcome, Run, apply as carry_out};
 use crate::kinds::audit::Scope;
 use crate::model::event::{Event, Operation, Sink, Stamped};
@@ -36,6 +36,10 @@ pub(super) struct Consent {
     pub(super) yes: bool,
     /// That load balancers of others go with their clusters.
     pub(super) force: bool,
+    /// That fields of Kubernetes objects that others manage are taken over.
+    pub(super) force_conflicts: bool,
+    /// That the mesh is not verified at the end.
+    pub(super) no_verify: bool,
 }
 
 /// `apply`.
@@ -60,13 +64,18 @@ pub(super) async fn apply(
     let store = context.open(&source.mesh, context.birth(&source.mesh, source.region.as_deref()))?;
     check(context, store.state(), &source)?;
     let session = Session::open(context, source.region.as_deref(), &store.state().lineage).await?;
+    let session = session.forcing_conflicts(consent.force_conflicts);
     let account = session.check(store.state(), source.region.as_deref()).await?;
     let console = RefCell::new(console(context));
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
-    let plan = make(context, Some(&session), wanted, &mut &console).await?;
+    let mut plan = make(context, Some(&session), wanted, &mut &console).await?;
     look_ahead(context, &session, &source, &plan).await?;
+    context.judge(&helm::check(&session, &plan, true).await, None)?;
+    let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
+    context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    let requests = verify::requests(&source);
+    run(Ready { context, session, store, account, console, again, requests }, &plan, consent).await
 }
 
 /// `destroy`.
@@ -83,7 +92,7 @@ pub(super) async fn destroy(context: &Context, mesh: Option<&str>, consent: Cons
     let plan =
         make(context, Some(&session), Wanted { state: store.state(), source: None, scope }, &mut &console).await?;
     let again = next(context, &format!("destroy {mesh}"));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    run(Ready { context, session, store, account, console, again, requests: None }, &plan, consent).await
 }
 
 /// A saved plan decides for itself what it may do.
@@ -154,6 +163,7 @@ async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Resul
     let region = plan.region.clone().or_else(|| region_of(&plan).map(str::to_owned));
     let region = region.or_else(|| region_of_state(store.state()));
     let session = Session::open(context, region.as_deref(), &store.state().lineage).await?;
+    let session = session.forcing_conflicts(consent.force_conflicts);
     let account = session.check(store.state(), region.as_deref()).await?;
     if plan.account.as_ref() != Some(&account) {
         let made = plan.account.as_deref().unwrap_or("none");
@@ -168,7 +178,7 @@ async fn saved(context: &Context, plan: Plan, consent: Consent) -> anyhow::Resul
         Operation::Destroy => next(context, &format!("destroy {}", plan.mesh)),
     };
     let console = RefCell::new(console(context));
-    run(Ready { context, session, store, account, console, again }, &plan, consent).await
+    run(Ready { context, session, store, account, console, again, requests: None }, &plan, consent).await
 }
 
 /// Whether the topology is another text than the one that was reviewed, as far as it is still there.
@@ -198,6 +208,8 @@ struct Ready<'a> {
     console: RefCell<Console>,
     /// The command that goes on where this one stopped.
     again: String,
+    /// How many requests the topology wants each cluster to send when the mesh is verified.
+    requests: Option<u32>,
 }
 
 /// The console is told by the run and drawn by the clock beside it.
@@ -209,7 +221,7 @@ impl Sink for &RefCell<Console> {
 
 /// Shows a plan, has it approved, carries it out, saves, and reports.
 async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Result<Exit> {
-    let Consent { yes, force } = consent;
+    let Consent { yes, force, force_conflicts: _, no_verify } = consent;
     let context = ready.context;
     // Afterwards state does not know any more where to look.
     let destroyed = (plan.operation == Operation::Destroy).then(|| audit::scope(ready.store.state(), &ready.session));
@@ -225,6 +237,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             None => Ok(Exit::Done),
         };
     }
+    context.judge(&helm::check(&ready.session, plan, true).await, None)?;
     if !force {
         let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
         if !foreign.is_empty() {
@@ -286,7 +299,13 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
         Some(scope) => left(&ready, &scope, outcome.is_complete()).await?,
         None => Exit::Done,
     };
-    Ok(if outcome.is_complete() { audited } else { Exit::Failed })
+    if !outcome.is_complete() {
+        return Ok(Exit::Failed);
+    }
+    if plan.operation == Operation::Apply && !no_verify {
+        return verify::after_apply(context, &ready.session, ready.store.state(), ready.requests).await;
+    }
+    Ok(audited)
 }
 
 /// Looks for what a destroy left, and says it. That something of ours is left is a failure.

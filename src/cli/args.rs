@@ -91,6 +91,12 @@ pub enum Command {
         /// Delete clusters along with load balancers of Services that are not meshplan's
         #[arg(long)]
         force: bool,
+        /// Take over declared fields of Kubernetes objects that somebody else manages
+        #[arg(long)]
+        force_conflicts: bool,
+        /// Do not verify the mesh at the end
+        #[arg(long)]
+        no_verify: bool,
         /// What a topology's plan may do
         #[command(flatten)]
         scope: ScopeArgs,
@@ -125,6 +131,21 @@ pub enum Command {
         /// Exit with 2 when there is drift
         #[arg(long)]
         detailed_exitcode: bool,
+    },
+    /// Check that the mesh really works: control planes, gateways, trust, and requests between all clusters
+    Verify {
+        /// The mesh's id or topology; the only state if not given
+        #[arg(value_name = "MESH|TOPOLOGY")]
+        mesh: Option<String>,
+        /// How to write the report
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+        /// Verify again every so many seconds, until interrupted
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30", conflicts_with = "timeout")]
+        watch: Option<u64>,
+        /// Look again for this many seconds while what is wrong may pass by itself
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
     },
     /// Show what the resources yield: ids, addresses, ranges
     Outputs {

@@ -47,6 +47,8 @@ pub(super) struct Context {
     command: String,
     /// Where the operator's own identity is kept.
     identity: Option<PathBuf>,
+    /// Where programs are looked for: the folders of `PATH`.
+    pub(super) path: Vec<PathBuf>,
 }
 
 /// A topology that passed its rules, and what it means.
@@ -72,7 +74,12 @@ impl Source {
 impl Context {
     pub(super) fn new(globals: Globals, streams: Streams, arguments: &[OsString], identity: Option<PathBuf>) -> Self {
         let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-        Self { globals, streams, command: format!("meshplan {}", words.join(" ")), identity }
+        Self { globals, streams, command: format!("meshplan {}", words.join(" ")), identity, path: Vec::new() }
+    }
+
+    /// The same where programs are looked for in these folders.
+    pub(super) fn searching(self, path: Vec<PathBuf>) -> Self {
+        Self { path, ..self }
     }
 
     /// Who seals the keys that a run makes, and opens them. `lineage` is the state's.
@@ -94,7 +101,12 @@ impl Context {
         let text = fs::read_to_string(&path).with_context(|| format!("could not read the topology `{name}`"))?;
         let mut parsed = topology::parse(&text);
         if let (Some(topology), Some(folder)) = (&mut parsed.topology, path.parent()) {
-            topology.ca.found_in(folder);
+            topology.found_in(folder);
+            let read = |file: &str| fs::read_to_string(file).map_err(|error| error.to_string());
+            parsed.diagnostics.extend(topology.read_manifests(read));
+        }
+        if parsed.has_errors() {
+            parsed.topology = None;
         }
         let source = diagnostics::Source { name: &name, text: &text, spans: &parsed.spans };
         self.print(&parsed.diagnostics, Some(source));

@@ -10,12 +10,10 @@ use super::context::Context;
 use super::session::Session;
 use super::{Exit, data};
 use crate::kinds::eks::token;
+use crate::kinds::helm::program::TOKEN_API_VERSION;
 use crate::model::Clock;
 use crate::resource::Cloud;
 use crate::sandbox::{Options, Sandbox};
-
-/// The version of the plugin's interface, which kubeconfigs name too.
-pub(super) const API_VERSION: &str = "client.authentication.k8s.io/v1";
 
 /// What a credential plugin answers.
 #[derive(Serialize)]
@@ -43,7 +41,7 @@ pub(super) async fn eks_token(context: &Context, cluster: &str, region: Option<&
     let token = token::token(&cloud, region, cluster, WallClock.now()).await?;
     let credential = ExecCredential {
         kind: "ExecCredential",
-        api_version: API_VERSION,
+        api_version: TOKEN_API_VERSION,
         status: Status {
             expiration_timestamp: token.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             token: token.token.expose(),

@@ -11,9 +11,9 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
-use super::eks_token::API_VERSION;
 use super::session::aws_region;
 use super::{Exit, data};
+use crate::kinds::helm::program::user_of_eks;
 use crate::model::diagnostic::did_you_mean;
 use crate::plan::render::counted;
 use crate::state::{RecordStatus, State, store};
@@ -179,18 +179,7 @@ impl Entry {
     }
 
     fn user(&self) -> Value {
-        let mut arguments = vec!["eks-token", "--cluster", &self.cluster, "--region", &self.region];
-        if self.sandbox {
-            arguments.push("--sandbox");
-        }
-        json!({ "exec": {
-            "apiVersion": API_VERSION,
-            "command": PROGRAM,
-            "args": arguments,
-            "interactiveMode": "Never",
-            "provideClusterInfo": false,
-            "installHint": "meshplan is not on the PATH: it signs the tokens of this cluster",
-        }})
+        user_of_eks(PROGRAM, &self.cluster, &self.region, self.sandbox)
     }
 }
 

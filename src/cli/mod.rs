@@ -11,6 +11,7 @@ mod context;
 mod drift;
 mod eks_token;
 mod foreign;
+mod helm;
 mod identity;
 mod interrupt;
 mod kubeconfig;
@@ -18,8 +19,10 @@ mod look;
 mod plan;
 mod report;
 mod sandbox;
+mod sandboxed;
 mod session;
 mod state;
+mod verify;
 
 use std::ffi::OsString;
 use std::io;
@@ -93,6 +96,8 @@ struct Environment {
     log: Option<String>,
     /// Where the operator's own identity is kept.
     identity: Option<PathBuf>,
+    /// Where programs are looked for.
+    path: Vec<PathBuf>,
 }
 
 impl Environment {
@@ -111,6 +116,7 @@ impl Environment {
                 std::env::var_os("XDG_CONFIG_HOME").as_ref().map(Path::new),
                 std::env::var_os("HOME").as_ref().map(Path::new),
             ),
+            path: std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
         }
     }
 }
@@ -118,6 +124,7 @@ impl Environment {
 fn run(cli: Cli, streams: Streams, environment: &Environment) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start")?;
     let context = Context::new(cli.globals, streams, &environment.arguments, environment.identity.clone());
+    let context = context.searching(environment.path.clone());
     let exit = runtime.block_on(dispatch(&context, cli.command));
     // A connection that does not close must not keep the prompt.
     runtime.shutdown_background();
@@ -138,18 +145,23 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::plan(context, args).await,
         Command::Show { plan, format } => plan::show(context, &plan, format),
         Command::Graph { topology, format } => look::graph(context, topology.as_deref(), format),
-        Command::Apply { source, yes, force, scope } => {
-            let consent = apply::Consent { yes, force };
+        Command::Apply { source, yes, force, force_conflicts, no_verify, scope } => {
+            let consent = apply::Consent { yes, force, force_conflicts, no_verify };
             Box::pin(apply::apply(context, source.as_deref(), consent, &scope)).await
         }
         Command::Destroy { mesh, yes, force } => {
-            let consent = apply::Consent { yes, force };
+            let consent = apply::Consent { yes, force, force_conflicts: false, no_verify: true };
             Box::pin(apply::destroy(context, mesh.as_deref(), consent)).await
         }
         Command::Explain { address, topology, offline } => {
             look::explain(context, &address, topology.as_deref(), offline).await
         }
         Command::Drift { mesh, detailed_exitcode } => drift::drift(context, mesh.as_deref(), detailed_exitcode).await,
+        Command::Verify { mesh, format, watch, timeout } => {
+            let timeout = timeout.map(std::time::Duration::from_secs);
+            let asked = verify::Asked { mesh: mesh.as_deref(), format, watch, timeout };
+            Box::pin(verify::verify(context, asked)).await
+        }
         Command::Outputs { mesh, format } => look::outputs(context, mesh.as_deref(), format),
         Command::Kubeconfig { mesh, cluster, out } => {
             kubeconfig::kubeconfig(context, mesh.as_deref(), cluster.as_deref(), out.as_deref())

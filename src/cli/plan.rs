@@ -12,7 +12,7 @@ use super::args::{Format, PlanArgs, ScopeArgs};
 use super::clock::WallClock;
 use super::context::{Context, Reported, Source};
 use super::session::{Session, aws_region};
-use super::{Exit, data, foreign};
+use super::{Exit, data, foreign, helm};
 use crate::compile::Declaration;
 use crate::kinds::registry;
 use crate::model::diagnostic::did_you_mean;
@@ -49,6 +49,15 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
             context.judge(&[foreign::finding(&foreign, false)], None)?;
             plan.notes.extend(foreign.iter().map(foreign::sentence));
         }
+    }
+    let without_helm = match &session {
+        Some(session) => helm::check(session, &plan, false).await,
+        None => Vec::new(),
+    };
+    context.judge(&without_helm, None)?;
+    if without_helm.is_empty() {
+        let findings = helm::previews(context, session.as_ref(), &state, &source, &mut plan).await;
+        context.judge(&findings, Some(&source))?;
     }
     // What whoever applies it later has to find again.
     plan.basis = assume(&plan, &state)?;

@@ -12,7 +12,9 @@ use aws_config::{BehaviorVersion, Region};
 
 use super::clock::WallClock;
 use super::context::Context;
-use super::identity;
+use super::sandboxed::helm::SandboxHelm;
+use super::sandboxed::route::SandboxRoute;
+use super::{helm, identity};
 use crate::kinds::registry;
 use crate::model::{Clock, Target};
 use crate::plan::Plan;
@@ -47,7 +49,13 @@ impl Session {
         if context.globals.sandbox {
             let sandbox = open_sandbox(context)?;
             let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
-            let cloud = Cloud::new(sandbox.sdk_config()).with_keeper(vault.clone()).with_clock(Arc::clone(&clock));
+            let config = sandbox.sdk_config();
+            let helm = SandboxHelm::new(&sandbox, Arc::clone(&clock), helm::program(context, &config, &clock));
+            let cloud = Cloud::new(config)
+                .with_keeper(vault.clone())
+                .with_clock(Arc::clone(&clock))
+                .with_helm(Rc::new(helm))
+                .with_route(Rc::new(SandboxRoute::of(&sandbox)));
             return Ok(Self { registry: registry(), cloud, clock, vault, sandbox: Some(sandbox) });
         }
         let timeouts = TimeoutConfig::builder()
@@ -64,8 +72,14 @@ impl Session {
         }
         let config = loader.load().await;
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let cloud = Cloud::new(config).with_keeper(vault.clone()).with_clock(Arc::clone(&clock));
+        let helm = helm::program(context, &config, &clock);
+        let cloud = Cloud::new(config).with_keeper(vault.clone()).with_clock(Arc::clone(&clock)).with_helm(helm);
         Ok(Self { registry: registry(), cloud, clock, vault, sandbox: None })
+    }
+
+    /// The same, taking over fields of Kubernetes objects that others manage.
+    pub(super) fn forcing_conflicts(self, forces: bool) -> Self {
+        if forces { Self { cloud: self.cloud.forcing_conflicts(), ..self } } else { self }
     }
 
     /// Runs a future on the session's clock.

@@ -1,6 +1,12 @@
 //! What compile makes of a topology: one declaration per resource.
 
-use crate::model::{Address, AttrPath, Digest, Document, Target};
+use serde::Serialize;
+
+use super::Compiled;
+use crate::model::{Address, AttrPath, Code, Diagnostic, Digest, Document, Target};
+
+/// A spec that cannot be written as JSON: a defect.
+const DEFECT: Code = Code("defect");
 
 /// One resource as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,5 +50,80 @@ impl Declaration {
         all.sort_unstable();
         all.dedup();
         all
+    }
+}
+
+impl Compiled {
+    /// Adds a declaration. `depends_on` is what its holes do not say.
+    pub(super) fn declare<S: Serialize>(
+        &mut self,
+        target: Target,
+        address: Address,
+        spec: &S,
+        depends_on: &[&Address],
+        origin: &AttrPath,
+    ) -> Declared<'_> {
+        let spec = match Document::of(spec) {
+            Ok(spec) => spec,
+            Err(error) => {
+                let finding = Diagnostic::error(DEFECT, format!("the spec of {address} cannot be written: {error}"));
+                self.diagnostics.push(finding.at(origin.clone()));
+                return Declared(None);
+            }
+        };
+        let mut references: Vec<Address> =
+            spec.value().references().into_iter().map(|reference| reference.address.clone()).collect();
+        references.sort_unstable();
+        references.dedup();
+        let mut depends_on: Vec<Address> = depends_on.iter().map(|address| (*address).clone()).collect();
+        depends_on.sort_unstable();
+        depends_on.dedup();
+        self.declarations.push(Declaration {
+            address,
+            target,
+            spec,
+            references,
+            depends_on,
+            update_after: Vec::new(),
+            notes: Vec::new(),
+            origin: origin.clone(),
+            protected: false,
+        });
+        Declared(self.declarations.last_mut())
+    }
+}
+
+/// A declaration that was just made, to be completed.
+pub(super) struct Declared<'a>(Option<&'a mut Declaration>);
+
+impl Declared<'_> {
+    pub(super) fn notes<'n>(mut self, notes: impl IntoIterator<Item = &'n String>) -> Self {
+        if let Some(declaration) = &mut self.0 {
+            declaration.notes.extend(notes.into_iter().cloned());
+        }
+        self
+    }
+
+    pub(super) fn protected(mut self, protected: bool) -> Self {
+        if let Some(declaration) = &mut self.0 {
+            declaration.protected = protected;
+        }
+        self
+    }
+
+    /// Where findings about it point, where that is not the table of its part of the mesh.
+    pub(super) fn origin(mut self, origin: AttrPath) -> Self {
+        if let Some(declaration) = &mut self.0 {
+            declaration.origin = origin;
+        }
+        self
+    }
+
+    /// What an update of it waits for: see [`Declaration::update_after`].
+    pub(super) fn update_after(mut self, before: Vec<Address>) -> Self {
+        if let Some(declaration) = &mut self.0 {
+            declaration.update_after = before;
+        }
+        self
     }
 }

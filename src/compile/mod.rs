@@ -1,10 +1,12 @@
 //! From a topology to declarations. Pure: no file, no clock, no cloud, and no state.
 //!
 //! Entry point: [`compile`]. One file per part of the mesh; what it derived by default stays with the declaration as
-//! a note. Networks come first, and what clusters need of them is handed on as a `Site`. It deliberately checks no rule of the topology: what reaches it has passed them.
+//! a note. Networks come first, and what clusters need of them is handed on as a `Site`; then the clusters, and what the mesh
+//! inside of them needs is handed on as a `Ground`. It deliberately checks no rule of the topology: what reaches it has passed them.
 
 mod cluster;
 mod declaration;
+mod mesh;
 mod network;
 mod peering;
 mod site;
@@ -38,11 +40,16 @@ pub fn compile(topology: &Topology) -> Compiled {
             sites.insert(&network.name, site);
         }
     }
+    trust::compile(topology, &mut compiled);
     let peers = peering::compile(topology, &sites, &mut compiled);
     let mesh = cluster::Mesh::new(topology, &sites, &peers);
+    let mut grounds = BTreeMap::new();
     for cluster in topology.clusters.values() {
-        cluster::compile(&mesh, cluster, &mut compiled);
+        if let Some(ground) = cluster::compile(&mesh, cluster, &mut compiled) {
+            grounds.insert(&cluster.name, ground);
+        }
     }
+    mesh::compile(&mesh, &grounds, &mut compiled);
     // Addresses are unique by construction: each has its kind and the name of its network or cluster.
     compiled.declarations.sort_unstable_by(|a, b| a.address.cmp(&b.address));
     compiled

@@ -47,7 +47,7 @@ pub(super) fn compile<'a>(
                 // A network that cannot be built has been reported.
                 let [Some(requester), Some(accepter)] = ends else { continue };
                 let mut lowering = Lowering { topology, name, compiled };
-                Some(lowering.connect(requester, accepter))
+                lowering.connect(requester, accepter)
             }
             // Routes that are somebody else's; a rule refuses what is not built.
             _ => None,
@@ -75,16 +75,18 @@ struct Lowering<'a> {
 type End<'a> = (&'a Network, &'a Site);
 
 impl Lowering<'_> {
-    fn connect(&mut self, requester: End<'_>, accepter: End<'_>) -> Address {
+    /// Answers the connection; none between networks of nobody's VPC, which there is nothing to build between.
+    fn connect(&mut self, requester: End<'_>, accepter: End<'_>) -> Option<Address> {
         let address = Address::new("aws.vpc_peering_connection", &[self.name]);
+        let (vpc_id, peer_vpc_id) = (requester.1.vpc_id()?, accepter.1.vpc_id()?);
         let mesh = &self.topology.mesh.id;
         let mut tags = self.topology.tags.clone();
         tags.insert("Name".to_owned(), format!("{mesh}-{}", self.name));
         tags.insert("meshplan:mesh".to_owned(), mesh.clone());
         tags.insert("meshplan:address".to_owned(), address.to_string());
         let spec = connection::Spec {
-            vpc_id: requester.1.vpc_id(),
-            peer_vpc_id: accepter.1.vpc_id(),
+            vpc_id,
+            peer_vpc_id,
             peer_region: accepter.0.region.as_str().to_owned(),
             accepted: true,
             requester_dns: true,
@@ -104,7 +106,7 @@ impl Lowering<'_> {
         for (here, there) in [(requester, accepter), (accepter, requester)] {
             self.routes(here, there, &address);
         }
-        address
+        Some(address)
     }
 
     /// The routes of one end's tables to the other end.
@@ -130,8 +132,8 @@ impl Lowering<'_> {
                 let name = format!("peer-{}-{family}", other.name);
                 let address = Address::new("aws.route", &[network.name.as_str(), part, &name]);
                 // Before the VPC has an IPv6 block of its own there is nothing to route.
-                let block: &[&Address] = if *family == "ipv6" { &[&site.vpc] } else { &[] };
-                self.declare(address, site, &spec, block, Vec::new());
+                let block: Vec<&Address> = site.vpc.iter().filter(|_| *family == "ipv6").collect();
+                self.declare(address, site, &spec, &block, Vec::new());
             }
         }
     }
@@ -159,7 +161,7 @@ impl Lowering<'_> {
         references.dedup();
         self.compiled.declarations.push(Declaration {
             address,
-            target: site.target.clone(),
+            target: site.target(),
             spec,
             references,
             depends_on: depends_on.iter().map(|address| (*address).clone()).collect(),

@@ -1,13 +1,18 @@
 //! What clusters need of their network: the seam between the two halves of the compiler.
 
+use ipnet::Ipv4Net;
+
 use crate::model::{Address, Input, Reference, Target};
 
 /// A network as its clusters see it.
+#[derive(Default)]
 pub(super) struct Site {
-    /// The VPC: ours, or the look at someone else's.
-    pub(super) vpc: Address,
+    /// The VPC: ours, or the look at someone else's. None where nothing is built in AWS and nothing looked at.
+    pub(super) vpc: Option<Address>,
+    /// Its IPv4 range.
+    pub(super) cidr: Ipv4Net,
     /// Its region.
-    pub(super) target: Target,
+    pub(super) region: String,
     /// The ids of the subnets for control planes, nodes and pods.
     pub(super) private_subnets: Vec<Input<String>>,
     /// The same subnets' addresses, if they are ours.
@@ -25,13 +30,19 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// The region, as the target of what is in it.
+    pub(super) fn target(&self) -> Target {
+        Target::aws(&self.region)
+    }
+
     /// The VPC's id.
-    pub(super) fn vpc_id(&self) -> Input<String> {
-        Reference::to(&self.vpc, "vpc_id").into()
+    pub(super) fn vpc_id(&self) -> Option<Input<String>> {
+        self.vpc.as_ref().map(|vpc| Reference::to(vpc, "vpc_id").into())
     }
 
     /// What its pods' IPv6 connections come from, as a range.
     pub(super) fn ipv6_cidr(&self) -> Option<Input<String>> {
-        self.dual_stack.then(|| Reference::to(&self.vpc, "ipv6_cidr").into())
+        let vpc = self.vpc.as_ref().filter(|_| self.dual_stack)?;
+        Some(Reference::to(vpc, "ipv6_cidr").into())
     }
 }

@@ -6,7 +6,9 @@
 pub mod audit;
 pub mod aws;
 pub mod eks;
+pub mod helm;
 pub mod iam;
+pub mod istio;
 pub mod kubernetes;
 pub mod pki;
 mod sdk;
@@ -33,8 +35,12 @@ pub static KINDS: &[&dyn DynKind] = &[
     &eks::existing_cluster::ExistingCluster,
     &eks::nodegroup::Nodegroup,
     &eks::pod_identity_association::PodIdentityAssociation,
+    &helm::release::HelmRelease,
     &iam::oidc_provider::OidcProvider,
     &iam::role::Role,
+    &istio::existing_cacerts::ExistingCacerts,
+    &istio::injector::Injector,
+    &istio::remote_secret::RemoteSecret,
     &kubernetes::existing_cluster::ExistingCluster,
     &kubernetes::load_balancer::LoadBalancer,
     &kubernetes::manifest::Manifest,

@@ -46,7 +46,9 @@ fn holds_for<K: ResourceKind>(kind: &K, seen: &mut BTreeSet<&'static str>) {
     assert!(seen.insert(name), "two kinds are called {name}");
     assert!(KINDS.iter().any(|listed| listed.name() == name), "{name} is not listed");
     assert!(
-        ["aws.", "eks.", "iam.", "kubernetes.", "pki.", "teardown."].iter().any(|family| name.starts_with(family))
+        ["aws.", "eks.", "helm.", "iam.", "istio.", "kubernetes.", "pki.", "teardown."]
+            .iter()
+            .any(|family| name.starts_with(family))
             && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)),
         "{name} reads like no kind's name"
     );
@@ -97,8 +99,12 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&eks::existing_cluster::ExistingCluster, &mut seen);
     holds_for(&eks::nodegroup::Nodegroup, &mut seen);
     holds_for(&eks::pod_identity_association::PodIdentityAssociation, &mut seen);
+    holds_for(&helm::release::HelmRelease, &mut seen);
     holds_for(&iam::oidc_provider::OidcProvider, &mut seen);
     holds_for(&iam::role::Role, &mut seen);
+    holds_for(&istio::existing_cacerts::ExistingCacerts, &mut seen);
+    holds_for(&istio::injector::Injector, &mut seen);
+    holds_for(&istio::remote_secret::RemoteSecret, &mut seen);
     holds_for(&kubernetes::existing_cluster::ExistingCluster, &mut seen);
     holds_for(&kubernetes::load_balancer::LoadBalancer, &mut seen);
     holds_for(&kubernetes::manifest::Manifest, &mut seen);

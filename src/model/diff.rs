@@ -25,6 +25,8 @@ pub enum FieldTrait {
     AtCreate,
     /// Chosen by the provider when it is not declared: no longer declaring it changes nothing.
     Computed,
+    /// A table that is ours as a whole: what is in it and not declared is removed, whoever put it there.
+    Exclusive,
 }
 
 /// The traits of one field, or of every field below it.
@@ -104,6 +106,18 @@ pub fn patch(observed: &Value, desired: &Value, changes: &[FieldChange]) -> Valu
         take_over(&mut patched, desired, change.path.segments());
     }
     patched
+}
+
+/// What an update is given: [`patch`], and the fields that cannot be read back as they are declared. What is observed
+/// says nothing of those, and an update sends them all the same.
+#[must_use]
+pub fn outgoing(observed: &Value, desired: &Value, changes: &[FieldChange], rules: &[FieldRule]) -> Value {
+    let mut outgoing = patch(observed, desired, changes);
+    for rule in rules.iter().filter(|rule| rule.traits.contains(&FieldTrait::WriteOnly) && !rule.path.contains('*')) {
+        let path: Vec<Segment> = rule.path.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+        take_over(&mut outgoing, desired, &path);
+    }
+    outgoing
 }
 
 fn take_over(target: &mut Value, desired: &Value, path: &[Segment]) {
@@ -261,6 +275,9 @@ impl Differ<'_> {
             // Ours are the fields that are declared and those that were: a field in neither is not ours to touch.
             let mut ours = keys(desired);
             ours.extend(keys(prior));
+            if self.has(FieldTrait::Exclusive) {
+                ours.extend(keys(observed));
+            }
             ours.sort_unstable();
             ours.dedup();
             if observed.is_none() && ours.is_empty() {
@@ -292,7 +309,8 @@ impl Differ<'_> {
         }
         match (desired, observed) {
             (None, None) => return,
-            (None, Some(_)) if prior.is_none() || self.has(FieldTrait::Computed) => return,
+            (None, Some(_)) if prior.is_none() && !self.has(FieldTrait::Exclusive) => return,
+            (None, Some(_)) if self.has(FieldTrait::Computed) => return,
             (Some(desired), Some(observed)) if same(desired, observed, unordered) => return,
             (None | Some(_), Some(_)) | (Some(_), None) => {}
         }
@@ -343,6 +361,7 @@ mod tests {
         FieldRule { path: "key", traits: &[FieldTrait::Sensitive] },
         FieldRule { path: "once", traits: &[FieldTrait::WriteOnly] },
         FieldRule { path: "chosen", traits: &[FieldTrait::Computed] },
+        FieldRule { path: "values", traits: &[FieldTrait::Exclusive] },
     ];
 
     fn value(json: &str) -> Value {
@@ -412,6 +431,22 @@ mod tests {
             assert_eq!(patched, value(expected));
             assert_eq!(against(&patched), []);
         }
+    }
+
+    #[test]
+    fn a_table_that_is_ours_as_a_whole_loses_what_others_put_into_it() {
+        let observed = r#"{"values":{"a":{"b":1,"theirs":2},"more":3},"also":4}"#;
+        let found = changes(r#"{"values":{"a":{"b":1}}}"#, r#"{"values":{"a":{"b":1}}}"#, observed);
+        assert_eq!(found, ["values.a.theirs 2->- Update Drifted", "values.more 3->- Update Drifted"]);
+        assert_eq!(changes(r#"{"values":{}}"#, "{}", r#"{"values":{"x":1}}"#), ["values.x 1->- Update Drifted"]);
+    }
+
+    #[test]
+    fn an_update_sends_what_cannot_be_read_back() {
+        let (observed, desired) = (value(r#"{"once":"short","a":1}"#), value(r#"{"once":"https://long","a":2}"#));
+        assert_eq!(patch(&observed, &desired, &[]), observed);
+        assert_eq!(outgoing(&observed, &desired, &[], RULES), value(r#"{"once":"https://long","a":1}"#));
+        assert_eq!(outgoing(&observed, &value("{}"), &[], RULES), value(r#"{"a":1}"#));
     }
 
     #[test]

@@ -119,6 +119,10 @@ pub struct Change {
     /// What was derived by default, and why.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What it does to what the resource is made of: the objects of a release, as lines of a unified diff. For people;
+    /// nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preview: Vec<String>,
     /// Where it lives.
     pub target: Target,
     /// The provider's id, where there is one.

@@ -107,6 +107,7 @@ impl Planner<'_> {
                 },
                 fields: Vec::new(),
                 notes: Vec::new(),
+                preview: Vec::new(),
                 target: target.clone(),
                 id: record.map(|record| record.id.clone()),
                 // What a promise made is another object than the one on record: its fingerprint says nothing of that one.

@@ -74,6 +74,8 @@ pub struct ReleaseOrder {
     pub description: String,
     /// Whether fields that others manage are taken over (`--force-conflicts`, Helm 4).
     pub forces_conflicts: bool,
+    /// Whether there is a release already that it comes after: what is rendered for an upgrade may differ.
+    pub upgrades: bool,
 }
 
 /// A release as it is.
@@ -93,7 +95,8 @@ pub struct ReleaseState {
     pub values: serde_json::Value,
     /// Its objects, as YAML documents.
     pub manifest: String,
-    /// What is recorded with the revision.
+    /// What is recorded with the revision: the order's text first, whatever became of the order. Helm's own remark is
+    /// on lines of its own.
     pub description: String,
 }
 
@@ -110,6 +113,8 @@ pub enum ReleaseStatus {
     PendingUpgrade,
     /// It was cut off in a rollback.
     PendingRollback,
+    /// An operation is under way, and whoever began it may be alive.
+    UnderWay,
     /// It is being taken away.
     Uninstalling,
     /// It was taken away, and its history kept.

@@ -40,7 +40,10 @@ pub fn limit(api: Api, verb: Verb) -> Option<Limit> {
         (Api::Iam | Api::Eks | Api::ElasticLoadBalancing, Verb::Create | Verb::Update | Verb::Delete) => (20.0, 5.0),
         // An API server shares itself out by priority and fairness and says 429 when it is enough; what a busy client
         // (kubectl, helm) allows itself is 50 a second with bursts of 300.
-        (Api::Kubernetes, _) => (300.0, 50.0),
+        (Api::Kubernetes | Api::Helm, Verb::Read | Verb::Find) | (Api::Kubernetes, _) => (300.0, 50.0),
+        // Each is a process that renders a chart and sends its objects: half a second of a processor, and some hundred
+        // requests in all that the cluster's other callers do without.
+        (Api::Helm, Verb::Create | Verb::Update | Verb::Delete) => (8.0, 4.0),
     };
     Some(Limit { capacity, rate })
 }

@@ -101,6 +101,12 @@ pub trait KindRules: Send + Sync {
         Vec::new()
     }
 
+    /// What is to be said of an update of these fields, beyond what changes: what it does not do by itself.
+    fn remarks(&self, fields: &[FieldChange]) -> Vec<String> {
+        let _ = fields;
+        Vec::new()
+    }
+
     /// How long what it made is good, for kinds whose objects expire; of stored outputs, which may be those of an
     /// older version. A plan for a later instant than it is to be renewed at replaces it.
     fn validity(&self, outputs: &Document) -> Option<Validity> {
@@ -109,7 +115,8 @@ pub trait KindRules: Send + Sync {
     }
 
     /// For a kind that is a Kubernetes cluster: how it is reached, by its spec and the outputs of an object that is ready.
-    fn cluster_access(&self, target: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    /// Documents, because every resource is asked, and few have an answer.
+    fn cluster_access(&self, target: &Target, spec: &Document, outputs: &Document) -> Option<ClusterAccess> {
         let _ = (target, spec, outputs);
         None
     }
@@ -215,6 +222,8 @@ pub enum Api {
     ElasticLoadBalancing,
     /// The Kubernetes API of one cluster.
     Kubernetes,
+    /// Helm, on one cluster: reads are the API server's, changes are processes.
+    Helm,
     /// No remote API: nothing to limit.
     Local,
 }
@@ -227,7 +236,8 @@ pub enum Possession {
     /// Someone else's: looked up and checked, adopted into state, forgotten; never written, tagged or deleted.
     Observed,
     /// Ours, and nothing but its record in state: there is nothing to read back. What its create answers is what it is,
-    /// and once its delete is accepted it is gone. A sweep that acts on teardown, a key that meshplan makes.
+    /// and once its delete is accepted it is gone. A create that answers that it is pending did nothing but look, and is
+    /// asked for again. A sweep that acts on teardown, a key that meshplan makes, something that has to be true first.
     Recorded,
 }
 

@@ -201,6 +201,11 @@ impl SimClock {
         Flowing(self.clone())
     }
 
+    /// Whether virtual time follows real time just now.
+    pub(crate) fn is_flowing(&self) -> bool {
+        self.state().flowing.is_some()
+    }
+
     /// Moves the clock forward by hand, waking what became due; for tests and scripted worlds.
     pub fn advance(&self, by: Duration) {
         let until = later(self.now(), by);

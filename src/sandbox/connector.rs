@@ -23,13 +23,15 @@ use aws_smithy_types::body::SdkBody;
 use super::protocol::Request;
 use super::service::{Outcome, Service};
 
+/// The access key of the sandbox's one user.
+pub(crate) const ACCESS_KEY: &str = "AKIASANDBOX0SANDBOX0";
+/// Its secret key, which is secret from nobody.
+pub(crate) const SECRET_KEY: &str = "sandbox";
+
 /// The configuration for SDK clients. Another region can be set per client.
 pub(crate) fn sdk_config(service: &Arc<Service>) -> SdkConfig {
-    let credentials = Credentials::builder()
-        .access_key_id("AKIASANDBOX0SANDBOX0")
-        .secret_access_key("sandbox")
-        .provider_name("sandbox")
-        .build();
+    let credentials =
+        Credentials::builder().access_key_id(ACCESS_KEY).secret_access_key(SECRET_KEY).provider_name("sandbox").build();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))

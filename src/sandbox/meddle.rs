@@ -10,6 +10,7 @@ use super::api::{self, Api, Context, Input};
 use super::ec2;
 use super::eks;
 use super::faults::Change;
+use super::kubernetes;
 use super::protocol::Params;
 use super::wildcard::matches;
 use super::world::{GLOBAL, Region};
@@ -68,6 +69,7 @@ fn remove(context: &mut Context<'_>, table: &str, id: &str) {
         "target-group" => drop(region.target_groups.remove(id)),
         "listener" => drop(region.listeners.remove(id)),
         "log-group" => drop(region.log_groups.remove(id)),
+        "kubernetes-object" => kubernetes::vanish(region, id, context.now),
         _ => ec2::remove(region, id),
     }
 }

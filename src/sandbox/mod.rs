@@ -9,15 +9,17 @@
 //! | --- | --- |
 //! | `clock` | virtual time, discrete events |
 //! | `connector`, `serve` | the two ways in: under the SDK, and over HTTP on loopback |
-//! | `service` | one request from fuse to fuse |
+//! | `service`, `aws` | one request from fuse to fuse |
 //! | `protocol` | forms and JSON in, XML and JSON out |
 //! | `api` | what a service is, and which there are |
 //! | `ec2`, `eks`, `iam`, `elb`, `logs`, `sts` | their operations; `query` is what some of them share |
+//! | `kubernetes` | what is in EKS's clusters: their API servers |
 //! | `world` | the objects, and keeping them on disk |
 //! | `settle` | what time alone does |
 //! | `faults`, `meddle`, `throttle` | what goes wrong |
 
 mod api;
+mod aws;
 mod clock;
 mod connector;
 mod ec2;
@@ -25,6 +27,8 @@ mod eks;
 mod elb;
 mod faults;
 mod iam;
+mod istio;
+mod kubernetes;
 mod logs;
 mod meddle;
 mod options;
@@ -50,6 +54,8 @@ use jiff::Timestamp;
 
 pub use self::clock::{Flowing, Hold, SimClock, Speed, SpeedError};
 pub use self::faults::{Faults, FaultsError};
+pub use self::kubernetes::charts;
+pub use self::kubernetes::route::{Clusters, Executed, Pod};
 pub use self::options::{Options, Profile, Quotas, Throttle};
 pub use self::serve::ServeError;
 use self::service::Service;
@@ -115,6 +121,11 @@ impl Sandbox {
     /// The configuration for unmodified AWS SDK clients; set the region per client.
     pub fn sdk_config(&self) -> SdkConfig {
         connector::sdk_config(&self.service)
+    }
+
+    /// The API servers of this cloud's clusters.
+    pub fn kubernetes(&self) -> Clusters {
+        Clusters::new(Arc::clone(&self.service))
     }
 
     /// The clock of this cloud; clones of it are the same clock.

@@ -11,7 +11,7 @@ use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Xml};
 use super::world::ids::Mint;
 use super::world::rows::Tags;
-use super::world::{GLOBAL, Region};
+use super::world::{GLOBAL, Place, Region};
 
 /// What an operation answers.
 pub(crate) type Answer = Result<Xml, ApiError>;
@@ -98,6 +98,17 @@ pub(crate) fn run(operation: &'static Operation, params: &Params, context: &mut 
     let (now, quotas) = (context.now, context.quotas);
     let (region, mint) = context.world.region(context.region, now);
     (operation.run)(&mut Call { region, mint, params: params.root(), now, quotas, profiles })
+}
+
+/// Runs an operation of a regional service for somebody in the cloud itself: a controller in a cluster.
+pub(crate) fn run_inside(
+    operation: &'static Operation,
+    params: &Params,
+    place: &mut Place<'_>,
+    (quotas, now): (&Quotas, Timestamp),
+) -> Answer {
+    let Place { region, mint, .. } = place;
+    (operation.run)(&mut Call { region, mint, params: params.root(), now, quotas, profiles: Vec::new() })
 }
 
 /// A refusal of what does not have the shape of the parameter.

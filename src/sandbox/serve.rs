@@ -1,6 +1,7 @@
-//! Serves the sandbox over HTTP/1.1 on a loopback address, for clients in other processes.
+//! Serves the sandbox on a loopback address, for clients in other processes: AWS over HTTP/1.1, and on the same port the API
+//! servers of its clusters over TLS.
 //!
-//! Entry point: [`serve`]. Signatures are accepted and not checked. Virtual time runs at the sandbox's speed times
+//! Entry point: [`serve`]. Signatures of calls to AWS are accepted and not checked. Virtual time runs at the sandbox's speed times
 //! real time while it serves.
 
 use std::io;
@@ -14,8 +15,9 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
+use super::kubernetes::tls::{Acceptor, HANDSHAKE};
 use super::protocol::{Answer, Request};
 use super::service::{Outcome, Service};
 
@@ -34,6 +36,9 @@ pub enum ServeError {
     /// The operating system refused.
     #[error("cannot accept connections")]
     Accept(#[source] io::Error),
+    /// The API servers of clusters cannot be served.
+    #[error("cannot speak TLS")]
+    Tls(#[source] io::Error),
 }
 
 /// The connection is cut without an answer.
@@ -48,6 +53,7 @@ pub(crate) async fn serve(service: &Arc<Service>, listener: TcpListener) -> Resu
         return Err(ServeError::NotLoopback(address));
     }
     let _flowing = service.clock.flow();
+    let clusters = Acceptor::of(service).map_err(ServeError::Tls)?;
     let mut connections = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -58,14 +64,24 @@ pub(crate) async fn serve(service: &Arc<Service>, listener: TcpListener) -> Resu
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                     Err(error) => return Err(ServeError::Accept(error)),
                 };
-                let service = Arc::clone(service);
-                let answer = service_fn(move |request| answer(Arc::clone(&service), request));
-                connections.push(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                connections.push(connection(Arc::clone(service), clusters.clone(), stream));
             }
             // How a connection ended concerns its client only.
-            Some(_) = connections.next() => {}
+            Some(()) = connections.next() => {}
         }
     }
+}
+
+/// Answers one connection until it ends.
+async fn connection(service: Arc<Service>, clusters: Acceptor, stream: TcpStream) {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1) if first == [HANDSHAKE] => return clusters.serve(stream).await,
+        // It ended before it began, or speaks plainly.
+        Ok(_) | Err(_) => {}
+    }
+    let answer = service_fn(move |request| answer(Arc::clone(&service), request));
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
 async fn answer(service: Arc<Service>, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Cut> {

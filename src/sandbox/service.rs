@@ -1,33 +1,92 @@
-//! Answers one request: fuse, faults, latency, throttle, effect, persistence, fuse.
+//! Carries one call from fuse to fuse: faults, latency, throttle, effect, persistence.
 //!
-//! Entry point: [`Service::handle`], used alike by the connector under the SDK's clients and by the server on
-//! loopback. Which service a request is for stands in its signature; what that service does is its [`Api`].
+//! Entry point: [`Service::carry`]. What is carried is an [`Errand`]: a call to one of the AWS services, or a request to the
+//! API server of a cluster.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::api::{self, Api, Context, Effect, Input, Output};
+use super::api::Context;
 use super::clock::SimClock;
 use super::faults::{FaultState, Verdict};
 use super::meddle::meddle;
-use super::options::{Options, Profile};
-use super::protocol::{Answer, ApiError, Request, Wire};
+use super::options::{Options, Profile, Throttle};
 use super::settle::settle;
 use super::throttle::Buckets;
+use super::world::World;
 use super::world::ids::number_of;
 use super::world::store::{SandboxError, Store};
-use super::world::{GLOBAL, World};
 use crate::model::Clock as _;
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum Outcome<T> {
     /// It is answered.
-    Answer(Answer),
+    Answer(T),
     /// The connection was refused: nothing happened.
     Refused,
     /// The connection was cut before the answer came.
     Cut,
+}
+
+impl<T> Outcome<T> {
+    /// The same with what its answer becomes.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Answer(answer) => Outcome::Answer(change(answer)),
+            Self::Refused => Outcome::Refused,
+            Self::Cut => Outcome::Cut,
+        }
+    }
+}
+
+/// A call on its way.
+pub(crate) trait Errand {
+    /// What comes of it.
+    type Answer;
+
+    /// Which service it is to, as faults name it.
+    fn service(&self) -> &'static str;
+
+    /// What is asked, as faults name it.
+    fn action(&self) -> &str;
+
+    /// The region that it is to.
+    fn region(&self) -> &str;
+
+    /// What is known of it before it runs, or the service's own refusal.
+    ///
+    /// # Errors
+    /// When there is no such operation, or its input is not readable.
+    fn admit<'a>(&'a self, general: &'a Throttle) -> Result<Admitted<'a>, Self::Answer>;
+
+    /// Runs it: its answer, and whether it may have changed anything.
+    fn run(&self, context: &mut Context<'_>) -> (Self::Answer, bool);
+
+    /// The service's own answer when it is not even tried.
+    fn refuse(&self, why: Why<'_>) -> Self::Answer;
+}
+
+/// What is known of a call before it runs.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    /// Which operation it counts as.
+    pub(crate) operation: &'static str,
+    /// How many of it there can be; `None` for any number.
+    pub(crate) limits: Option<&'a Throttle>,
+    /// Whether it may change anything.
+    pub(crate) writes: bool,
+}
+
+/// Why a call is not even tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why<'a> {
+    /// There were too many.
+    Throttled,
+    /// Something is wrong inside of the service.
+    Broken(&'a str),
+    /// A limit is said to be reached.
+    Quota,
 }
 
 /// The cloud behind all connections.
@@ -49,21 +108,6 @@ pub(crate) struct State {
     failed: Option<String>,
 }
 
-/// Where a request goes, as its sender says.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    service: String,
-    region: String,
-}
-
-/// One call on its way.
-struct Call {
-    api: &'static Api,
-    region: String,
-    action: String,
-    input: Result<Input, ApiError>,
-}
-
 impl Service {
     pub(crate) fn new(clock: SimClock, options: Options, world: World, store: Option<Store>) -> Arc<Self> {
         let faults = FaultState::new(&options.faults, world.mint.counter);
@@ -76,38 +120,34 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one request.
+    /// Counts a request: the account, how much there was made in it, and how many requests there were.
+    pub(crate) fn count_request(&self) -> (String, u64, u64) {
+        let mut state = self.state();
+        state.requests += 1;
+        (state.world.mint.account.clone(), state.world.mint.counter, state.requests)
+    }
+
+    /// Carries a call to its effect and back.
     ///
     /// # Cancel safety
     /// Dropped before the effect it never happened, dropped after it the answer is lost: as with a real connection.
-    pub(crate) async fn handle(&self, request: Request) -> Outcome {
-        let request_id = {
-            let mut state = self.state();
-            state.requests += 1;
-            request_id(&state.world.mint.account, state.world.mint.counter, state.requests)
-        };
-        let call = match Call::of(&request) {
-            Ok(call) => call,
-            Err((wire, error)) => return Outcome::Answer(wire.write("", request_id, Err(error))),
-        };
-        let verdict = self.state().faults.decide(call.api.name, &call.action, &call.region);
-        let (there, back) = self.latency(&call.action);
+    pub(crate) async fn carry<E: Errand>(&self, errand: &E) -> Outcome<E::Answer> {
+        let verdict = self.state().faults.decide(errand.service(), errand.action(), errand.region());
+        let (there, back) = self.latency(errand.action());
         let slow = if let Verdict::Slow(extra) = verdict { extra } else { Duration::ZERO };
         self.clock.latency(there + slow).await;
         // Right before and right after the effect, and not only at the ends of the call: calls that travel side by side
         // have their effects at one instant, and a crash may come between any two of them.
         self.options.fuse.pass().await;
-        let wire = call.api.wire;
-        let result = match &verdict {
+        let answer = match &verdict {
             Verdict::Refuse => return Outcome::Refused,
-            Verdict::Throttle => Err(wire.throttled()),
-            Verdict::ServerError => Err(wire.broken("An internal error has occurred")),
-            Verdict::Quota => Err(call.api.quota(&call.action)),
+            Verdict::Throttle => errand.refuse(Why::Throttled),
+            Verdict::ServerError => errand.refuse(Why::Broken("An internal error has occurred")),
+            Verdict::Quota => errand.refuse(Why::Quota),
             Verdict::None | Verdict::Slow(_) | Verdict::LoseAnswer | Verdict::NeverReady | Verdict::Meddle(_) => {
-                self.effect(&call, &verdict)
+                self.effect(errand, &verdict)
             }
         };
-        let answer = wire.write(&call.action, request_id, result);
         self.options.fuse.pass().await;
         self.clock.latency(back).await;
         if matches!(verdict, Verdict::LoseAnswer) {
@@ -129,40 +169,52 @@ impl Service {
     }
 
     /// Does what a call asks for, and writes it down.
-    fn effect(&self, call: &Call, verdict: &Verdict) -> Result<Output, ApiError> {
+    fn effect<E: Errand>(&self, errand: &E, verdict: &Verdict) -> E::Answer {
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
         if let Some(why) = &state.failed {
-            return Err(call.api.wire.broken(why));
+            return errand.refuse(Why::Broken(why));
         }
-        let input = call.input.as_ref().map_err(Clone::clone)?;
-        let operation = (call.api.find)(&call.action)?;
-        let writes = operation.effect == Effect::Writes;
-        if let Some(general) = &self.options.throttle {
-            let limits = call.api.limits.as_ref().unwrap_or(general);
-            let key = (call.region.as_str(), call.api.name, operation.name);
-            state.buckets.take(limits, key, writes, now).map_err(|_| call.api.wire.throttled())?;
+        let general = self.options.throttle.clone().unwrap_or_default();
+        let Admitted { operation, limits, writes } = match errand.admit(&general) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal,
+        };
+        if let (Some(limits), true) = (limits, self.options.throttle.is_some()) {
+            let key = (errand.region(), errand.service(), operation);
+            if state.buckets.take(limits, key, writes, now).is_err() {
+                return errand.refuse(Why::Throttled);
+            }
         }
-        let made = state.world.mint.counter;
-        settle(&mut state.world, now);
-        // What time made has an id from now on, which somebody who only looks may see.
-        let settled = state.world.mint.counter != made;
+        let settled = state.settle(&self.options, now);
         let quotas = &self.options.quotas;
-        let mut context = Context { world: &mut state.world, region: &call.region, now, quotas };
+        let mut context = Context { world: &mut state.world, region: errand.region(), now, quotas };
         if let Verdict::Meddle(change) = verdict {
             meddle(change, &mut context);
         }
         context.world.mint.never_ready = *verdict == Verdict::NeverReady;
-        let result = call.api.run(operation.name, input, &mut context);
+        let (answer, done) = errand.run(&mut context);
         state.world.mint.never_ready = false;
-        let writes = (writes && result.is_ok()) || settled || matches!(verdict, Verdict::Meddle(_));
-        if let Err(error) = state.persist(writes, now) {
-            let why = format!("the sandbox cannot keep its world: {error}");
-            state.failed = Some(why.clone());
-            return Err(call.api.wire.broken(&why));
+        let writes = (writes && done) || settled || matches!(verdict, Verdict::Meddle(_));
+        match state.keep(writes, now) {
+            Ok(()) => answer,
+            Err(why) => errand.refuse(Why::Broken(&why)),
         }
-        result
+    }
+
+    /// Looks at the world as it is now; what time made is written down.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut World, jiff::Timestamp) -> T) -> Result<T, String> {
+        let now = self.clock.now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let settled = state.settle(&self.options, now);
+        let seen = look(&mut state.world, now);
+        state.keep(settled, now)?;
+        Ok(seen)
     }
 
     /// Notes that the process ends in order. A blown fuse is a dead process: it notes nothing.
@@ -177,6 +229,22 @@ impl Service {
 }
 
 impl State {
+    /// Brings the world up to `now`, and says whether somebody who only looks may see what that made: it has ids.
+    fn settle(&mut self, options: &Options, now: jiff::Timestamp) -> bool {
+        let made = self.world.mint.counter;
+        settle(&mut self.world, &options.quotas, now);
+        self.world.mint.counter != made || self.world.clusters_changed()
+    }
+
+    /// Writes down what changed. When that fails, nothing is promised any more.
+    fn keep(&mut self, writes: bool, now: jiff::Timestamp) -> Result<(), String> {
+        self.persist(writes, now).map_err(|error| {
+            let why = format!("the sandbox cannot keep its world: {error}");
+            self.failed = Some(why.clone());
+            why
+        })
+    }
+
     fn persist(&mut self, writes: bool, now: jiff::Timestamp) -> Result<(), SandboxError> {
         let Some(store) = &mut self.store else { return Ok(()) };
         if !writes && !store.must_reserve(now) {
@@ -199,81 +267,5 @@ impl Drop for Service {
     fn drop(&mut self) {
         // Nothing can be done about an error here, and nothing is lost but the exact time.
         let _ = self.close();
-    }
-}
-
-impl Target {
-    /// From the credential scope of the signature (`AKID/date/region/service/aws4_request`), else from the host
-    /// (`ec2.us-west-2.amazonaws.com`).
-    fn of(request: &Request) -> Self {
-        let scope = request.authorization.as_deref().and_then(|header| {
-            let credential = header.split_once("Credential=")?.1.split([',', ' ']).next()?;
-            let mut parts = credential.rsplit('/');
-            let (_terminator, service, region) = (parts.next()?, parts.next()?, parts.next()?);
-            Some((service.to_owned(), region.to_owned()))
-        });
-        let (service, region) = scope.unwrap_or_else(|| {
-            let mut parts = request.host.split('.');
-            let service = parts.next().filter(|name| api::find(name).is_some()).unwrap_or("ec2").to_owned();
-            let region = parts.next().filter(|part| part.contains('-')).unwrap_or("us-east-1").to_owned();
-            (service, region)
-        });
-        Self { service, region }
-    }
-}
-
-impl Call {
-    /// Reads a request.
-    ///
-    /// # Errors
-    /// When there is no such service; with the protocol that its sender seems to speak.
-    fn of(request: &Request) -> Result<Self, (Wire, ApiError)> {
-        let Target { service, region } = Target::of(request);
-        let Some(api) = api::find(&service) else {
-            let wire = if request.target.is_some() {
-                Wire::Json
-            } else if request.body.starts_with(b"Action=") {
-                Wire::Query { namespace: "" }
-            } else {
-                Wire::RestJson { routes: &[] }
-            };
-            return Err((wire, api::unserved(&service)));
-        };
-        let region = if api.global { GLOBAL.to_owned() } else { region };
-        let (action, input) = match api.wire.read(request) {
-            Ok((action, input)) => (action, Ok(input)),
-            Err(error) => (String::new(), Err(error)),
-        };
-        Ok(Self { api, region, action, input })
-    }
-}
-
-/// An id in the shape of a UUID.
-fn request_id(account: &str, counter: u64, request: u64) -> String {
-    let parts = [account.as_bytes(), &counter.to_le_bytes(), &request.to_le_bytes()];
-    let (high, low) = (number_of(&parts), number_of(&[b"low", parts[0], parts[1], parts[2]]));
-    format!(
-        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0xfff,
-        low & 0xffff_ffff_ffff
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_comes_from_the_signature_or_the_host() {
-        let signed =
-            "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=x";
-        let target = Target::of(&Request { authorization: Some(signed.to_owned()), ..Request::default() });
-        assert_eq!(target, Target { service: "sts".to_owned(), region: "eu-west-1".to_owned() });
-        let target = Target::of(&Request { host: "ec2.us-west-2.amazonaws.com".to_owned(), ..Request::default() });
-        assert_eq!(target, Target { service: "ec2".to_owned(), region: "us-west-2".to_owned() });
-        assert_eq!(Target::of(&Request { host: "127.0.0.1:80".to_owned(), ..Request::default() }).service, "ec2");
     }
 }

@@ -9,8 +9,8 @@ use super::service::Service;
 use super::settle::settle;
 use crate::model::Clock as _;
 
-/// What is no object of anybody's: memories of calls.
-const UNCOUNTED: &[&str] = &["client-token", "eks-update"];
+/// What is no object of an account's: memories of calls, and what is inside of clusters.
+const UNCOUNTED: &[&str] = &["client-token", "eks-update", "kubernetes-object", "kubernetes-store"];
 
 /// What exists in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ impl Status {
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
-        settle(&mut state.world, now);
+        settle(&mut state.world, &service.options.quotas, now);
         let regions: Vec<RegionStatus> = state
             .world
             .regions()

@@ -5,6 +5,7 @@
 
 pub mod carve;
 mod decode;
+mod files;
 pub mod instance;
 mod parse;
 mod resolve;
@@ -18,7 +19,7 @@ pub(crate) use resolve::merge;
 pub use resolve::{DEFAULT_ISTIO, DEFAULT_KUBERNETES};
 pub use resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,
-    Ingress, Intermediate, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
+    Ingress, Intermediate, ManifestFile, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
 };
 pub use schema::json_schema;
 pub use spans::SpanTable;

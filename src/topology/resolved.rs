@@ -207,8 +207,8 @@ pub struct Cluster {
     pub helm: BTreeMap<Release, Values>,
     /// Further Helm releases.
     pub releases: Vec<ExtraRelease>,
-    /// Paths of files with further Kubernetes objects.
-    pub manifests: Vec<String>,
+    /// Further Kubernetes objects.
+    pub manifests: Vec<ManifestFile>,
     /// Whether it is protected from deletion and replacement.
     pub protect: bool,
     /// What was derived, and why.
@@ -268,6 +268,15 @@ pub struct ExtraRelease {
     pub version: Option<String>,
     /// Its values.
     pub values: Values,
+}
+
+/// A file of Kubernetes objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManifestFile {
+    /// Its path.
+    pub file: String,
+    /// What is in it, once it was read.
+    pub objects: Vec<serde_json::Value>,
 }
 
 /// A private route between networks.

@@ -1,3 +1,5 @@
+//! Sealing and opening, and the identity that is made at first use.
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -47,10 +49,10 @@ fn age_identity() -> (String, String) {
 
 #[test]
 fn the_identity_is_where_such_files_are() {
-    let (config, home) = (Some(Path::new("/c")), Some(Path::new("/home/ann")));
+    let (config, home) = (Some(Path::new("/c")), Some(Path::new("/u/ann")));
     assert_eq!(identity_path(config, home), Some("/c/meshplan/identity.txt".into()));
-    assert_eq!(identity_path(None, home), Some("/home/ann/.config/meshplan/identity.txt".into()));
-    assert_eq!(identity_path(Some(Path::new("c")), home), Some("/home/ann/.config/meshplan/identity.txt".into()));
+    assert_eq!(identity_path(None, home), Some("/u/ann/.config/meshplan/identity.txt".into()));
+    assert_eq!(identity_path(Some(Path::new("c")), home), Some("/u/ann/.config/meshplan/identity.txt".into()));
     assert_eq!(identity_path(None, None), None);
 }
 

@@ -256,7 +256,8 @@ fn what_was_in_a_cluster_is_gone_with_it_and_unknown_while_it_cannot_be_reached(
     let found: Vec<String> = findings(&mut rig, &declared).into_iter().map(|(what, _)| what).collect();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
-        found.iter().any(|what| what.contains("toy.thing/inside could not be read: toy.thing/cluster")),
+        found.iter().any(|what| what
+            .contains("toy.thing/inside could not be read: toy.thing/cluster, which it is in, could not be read")),
         "{found:?}"
     );
 

@@ -15,9 +15,9 @@ use meshplan::model::diff::{FieldRule, FieldTrait};
 use meshplan::model::fuse::Fuse;
 use meshplan::model::{Address, AttrPath, Clock, Document, Input, Reference, Target, Value};
 use meshplan::resource::{
-    Api, Client, Cloud, Created, Deletion, DynKind, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass,
-    OutputRule, Ownership, Possession, ProviderError, RemoteId, ReplaceOrder, ResourceKind, Status, UpdateId, Updated,
-    WaitPolicy,
+    Api, Client, Cloud, ClusterAccess, ClusterAuth, Created, Deletion, DynKind, ErrorClass, Expected, FieldError,
+    KindRules, Live, OutputClass, OutputRule, Ownership, Possession, ProviderError, RemoteId, ReplaceOrder,
+    ResourceKind, Status, UpdateId, Updated, WaitPolicy,
 };
 use meshplan::sandbox::SimClock;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub(crate) next: u64,
     /// How often a delete is put off before it is accepted, by name.
     pub(crate) put_off: BTreeMap<String, u32>,
+    /// How often the create of a record answers that it is pending, by name.
+    pub(crate) not_yet: BTreeMap<String, u32>,
     /// What a toy says is wrong when it takes too long.
     pub(crate) findings: Vec<String>,
     /// Tokens that creates of records came with.
@@ -183,6 +185,11 @@ impl KindRules for Toy {
         let (Some(from), Some(to)) = (size(there), size(declared)) else { return Vec::new() };
         let (path, message) = (AttrPath::keys(&["size"]), format!("{from} -> {to}: apply with {} first", from + 1));
         if self.name == "toy.slow" && to > from + 1 { vec![FieldError { path, message }] } else { Vec::new() }
+    }
+    fn cluster_access(&self, _: &Target, spec: &Document, _: &Document) -> Option<ClusterAccess> {
+        let name = spec.value().get("name")?.as_str()?.to_owned();
+        let auth = ClusterAuth::Kubeconfig { file: "toys".to_owned(), context: Some(name.clone()) };
+        (name == "cluster").then(|| ClusterAccess { endpoint: name, certificate_authority: String::new(), auth })
     }
     fn possession(&self) -> Possession {
         self.possession
@@ -307,7 +314,12 @@ impl ResourceKind for Toy {
                 let id = format!("note-{}", spec.name);
                 let outputs =
                     Outputs { handle: format!("handle-of-{id}"), size_handle: "noted".to_owned(), token: id.clone() };
-                let live = Live { spec: spec.clone(), outputs, status: Status::Ready };
+                let waits = world.not_yet.get_mut(&spec.name).filter(|times| **times > 0);
+                let status = waits.map_or(Status::Ready, |times| {
+                    *times -= 1;
+                    Status::Pending("nobody has written it yet".to_owned())
+                });
+                let live = Live { spec: spec.clone(), outputs, status };
                 return Ok(Created { id: RemoteId::new(id), live: Some(live) });
             }
             world.next += 1;

@@ -177,7 +177,7 @@ impl<'a> Task<'a> {
     /// Takes an answer.
     pub(in crate::apply) fn advance(&mut self, answer: Answer, now: Timestamp) -> Turn {
         match (self.phase.clone(), answer) {
-            (Phase::Making, Answer::Created(Ok(created))) if self.is_recorded() => self.recorded(created),
+            (Phase::Making, Answer::Created(Ok(created))) if self.is_recorded() => self.recorded(created, now),
             (Phase::Making, Answer::Created(Ok(created))) => {
                 self.retries.reset();
                 let entries = vec![self.created(&created.id)];

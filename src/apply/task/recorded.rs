@@ -15,14 +15,17 @@ use super::turn::{Answer, Next, Request, Turn};
 use super::{Phase, Task, without_goal};
 
 impl Task<'_> {
-    /// What a create answered is what it is.
-    pub(super) fn recorded(&mut self, created: CreatedDocument) -> Turn {
+    /// What a create answered is what it is; one that has to wait for something is asked for again.
+    pub(super) fn recorded(&mut self, created: CreatedDocument, now: Timestamp) -> Turn {
         self.retries.reset();
         let CreatedDocument { id, live } = created;
         let Some(live) = live else {
             let why = "a create must answer what it made, where there is nothing to read";
             return self.fail(&ProviderError::bug(self.kind.name(), why));
         };
+        if let Status::Pending(what) | Status::Degraded(what) = &live.status {
+            return self.wait(self.started, what, Request::Create, now);
+        }
         let Some(record) = self.intended() else { return self.fail(&without_goal()) };
         self.id = Some(id.clone());
         let address = self.change.address.clone();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::apply::retry::Advice;
 use crate::model::Document;
-use crate::model::diff::{Cause, Impact, patch};
+use crate::model::diff::{Cause, Impact, outgoing};
 use crate::model::event::{Event, StepKind};
 use crate::resource::{ErrorClass, LiveDocument, ProviderError, Status, stored_outputs};
 use crate::state::{Entry, Intent, Operation};
@@ -83,7 +83,7 @@ impl Task<'_> {
                         return Turn::request(Request::Read).delayed(Duration::from_secs(1));
                     }
                     self.updated = Some((live.spec.clone(), now));
-                    return match Document::of(&patch(&observed, &self.goal(), &fields)) {
+                    return match Document::of(&outgoing(&observed, &self.goal(), &fields, self.kind.fields())) {
                         Ok(to) => Turn::request(Request::Update { from: live.spec.clone(), to }),
                         Err(error) => self.fail(&ProviderError::bug(self.kind.name(), error.to_string())),
                     };

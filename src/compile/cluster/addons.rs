@@ -32,16 +32,15 @@ impl Lowering<'_> {
         before
     }
 
-    /// DNS, and the further add-ons of the topology: they run on nodes.
-    pub(super) fn further_addons(&mut self, nodes: Option<&Address>) {
+    /// DNS, and the further add-ons of the topology: they run on nodes. Answers the DNS.
+    pub(super) fn further_addons(&mut self, nodes: Option<&Address>) -> Option<Address> {
         let after: Vec<&Address> = nodes.into_iter().collect();
-        if nodes.is_some() {
-            self.addon(COREDNS, &Values::new(), None, &after, &[]);
-        }
+        let dns = nodes.map(|_| self.addon(COREDNS, &Values::new(), None, &after, &[]));
         let topology = self.mesh.topology;
         for name in topology.addons.keys().filter(|name| !BUILT_IN.contains(&name.as_str())) {
             self.addon(name, &Values::new(), None, &after, &[]);
         }
+        dns
     }
 
     /// Which connections of the other family pods can open. An IPv4 pod's IPv6 connections are set up by both of the

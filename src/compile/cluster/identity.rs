@@ -13,11 +13,11 @@ use crate::model::{Address, Input, Reference, Value};
 use crate::topology::schema::{IpFamily, WorkloadIdentity};
 
 /// Where the VPC CNI and the load balancer controller run.
-const NAMESPACE: &str = "kube-system";
+pub(super) const NAMESPACE: &str = "kube-system";
 /// The service account of the VPC CNI.
 pub(super) const CNI_ACCOUNT: &str = "aws-node";
 /// The service account of the load balancer controller.
-const CONTROLLER_ACCOUNT: &str = "aws-load-balancer-controller";
+pub(super) const CONTROLLER_ACCOUNT: &str = "aws-load-balancer-controller";
 /// Whom the tokens of service accounts are for.
 const AUDIENCE: &str = "sts.amazonaws.com";
 

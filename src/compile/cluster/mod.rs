@@ -20,20 +20,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Compiled;
+use super::declaration::Declared;
 use super::peering::Peers;
 use super::site::Site;
-use super::{Compiled, Declaration};
 use crate::kinds::aws::tags::Tags;
 use crate::kinds::eks::cluster::IpFamily as EksFamily;
 use crate::kinds::eks::existing_cluster as existing_eks;
 use crate::kinds::iam::policies::Partition;
 use crate::kinds::kubernetes::existing_cluster as existing_kubernetes;
-use crate::model::{Address, AttrPath, Code, Diagnostic, Document, Input, Reference, Target};
+use crate::model::{Address, AttrPath, Input, Reference, Target};
 use crate::topology::schema::{IpFamily, NodeMode};
 use crate::topology::{Cluster, ExistingCluster, NetworkName, Topology};
-
-/// A spec that cannot be written as JSON: a defect.
-const DEFECT: Code = Code("defect");
 
 /// What a cluster needs to know of the whole mesh.
 pub(super) struct Mesh<'a> {
@@ -59,16 +57,41 @@ impl<'a> Mesh<'a> {
     }
 }
 
-/// Adds a cluster's declarations.
-pub(super) fn compile(mesh: &Mesh<'_>, cluster: &Cluster, compiled: &mut Compiled) {
+/// What the mesh in a cluster stands on.
+pub(super) struct Ground {
+    /// The cluster itself, whoever's it is.
+    pub(super) address: Address,
+    /// What has to be ready before pods run: nodes and DNS. Empty where somebody else sees to that.
+    pub(super) workers: Vec<Address>,
+    /// For the load balancer controller, where it is ours to install.
+    pub(super) controller: Option<Controller>,
+    /// What sweeps up load balancers, where the cluster is ours: they are made after it, and go before it.
+    pub(super) sweep: Option<Address>,
+}
+
+/// What the load balancer controller acts with.
+pub(super) struct Controller {
+    /// Its role.
+    pub(super) role: Address,
+    /// What ties its service account to the role; none where the role's own trust does.
+    pub(super) association: Option<Address>,
+}
+
+/// Adds a cluster's declarations; `None` if its network cannot be built.
+pub(super) fn compile(mesh: &Mesh<'_>, cluster: &Cluster, compiled: &mut Compiled) -> Option<Ground> {
     // A network that cannot be built has been reported.
-    let Some(site) = mesh.sites.get(&cluster.network) else { return };
+    let site = mesh.sites.get(&cluster.network)?;
     let origin = AttrPath::keys(&["clusters", cluster.name.as_str()]);
     let mut lowering = Lowering { mesh, cluster, site, origin, compiled };
-    match &cluster.existing {
+    Some(match &cluster.existing {
         Some(existing) => lowering.existing(existing),
         None => lowering.build(),
-    }
+    })
+}
+
+/// The release of a cluster's load balancer controller, where it is ours to install.
+pub(super) fn controller_release(cluster: &str) -> Address {
+    Address::new("helm.release", &[cluster, identity::NAMESPACE, identity::CONTROLLER_ACCOUNT])
 }
 
 struct Lowering<'a> {
@@ -81,16 +104,14 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     /// A cluster of someone else's: a look, and nothing but a look.
-    fn existing(&mut self, existing: &ExistingCluster) {
+    fn existing(&mut self, existing: &ExistingCluster) -> Ground {
         let cluster = self.cluster;
         let address = address_of(cluster);
+        let ground = Ground { address: address.clone(), workers: Vec::new(), controller: None, sweep: None };
         match existing {
             ExistingCluster::Eks { name } => {
-                let spec = existing_eks::Spec {
-                    name: name.clone(),
-                    ip_family: family(cluster),
-                    vpc_id: Some(self.site.vpc_id()),
-                };
+                let spec =
+                    existing_eks::Spec { name: name.clone(), ip_family: family(cluster), vpc_id: self.site.vpc_id() };
                 self.declare(address, &spec, &[]).notes(&cluster.notes);
             }
             ExistingCluster::Kubeconfig { file, context } => {
@@ -98,30 +119,34 @@ impl Lowering<'_> {
                 self.declare_at(Target::Local, address, &spec, &[]).notes(&cluster.notes);
             }
         }
+        ground
     }
 
     /// A cluster of our own.
-    fn build(&mut self) {
+    fn build(&mut self) -> Ground {
         let roles = self.roles();
-        self.control_plane(&roles);
+        let address = self.control_plane(&roles);
         self.workload_roles(&roles);
-        let nodes = match self.cluster.nodes.mode {
+        let mut workers = Vec::new();
+        match self.cluster.nodes.mode {
             NodeMode::Managed => {
                 let before_nodes = self.node_addons(&roles);
                 let nodes = self.nodes(&roles, &before_nodes);
-                self.further_addons(Some(&nodes));
-                Some(nodes)
+                let dns = self.further_addons(Some(&nodes));
+                workers.push(nodes);
+                workers.extend(dns);
             }
             // Auto Mode brings nodes, networking, DNS and load balancing of its own.
             NodeMode::Auto => {
                 self.further_addons(None);
-                None
             }
-        };
+        }
         let association = self.controller_identity(&roles);
         self.admins();
         self.security_group_rules();
-        self.sweeps(&roles, nodes.as_ref(), association.as_ref());
+        let sweep = self.sweeps(&roles, workers.first(), association.as_ref());
+        let controller = roles.workloads.map(|workloads| Controller { role: workloads.controller, association });
+        Ground { address, workers, controller, sweep }
     }
 
     fn is_auto(&self) -> bool {
@@ -129,10 +154,7 @@ impl Lowering<'_> {
     }
 
     fn partition(&self) -> Partition {
-        match &self.site.target {
-            Target::Aws { region } => Partition::of_region(region),
-            Target::Cluster { .. } | Target::Local => Partition::Aws,
-        }
+        Partition::of_region(&self.site.region)
     }
 
     /// `KIND/CLUSTER/PART…`.
@@ -170,7 +192,7 @@ impl Lowering<'_> {
 
     /// Declares a resource in the cluster's region. `depends_on` is what its holes do not say.
     fn declare<S: Serialize>(&mut self, address: Address, spec: &S, depends_on: &[&Address]) -> Declared<'_> {
-        self.declare_at(self.site.target.clone(), address, spec, depends_on)
+        self.declare_at(self.site.target(), address, spec, depends_on)
     }
 
     fn declare_at<S: Serialize>(
@@ -180,65 +202,12 @@ impl Lowering<'_> {
         spec: &S,
         depends_on: &[&Address],
     ) -> Declared<'_> {
-        let spec = match Document::of(spec) {
-            Ok(spec) => spec,
-            Err(error) => {
-                let finding = Diagnostic::error(DEFECT, format!("the spec of {address} cannot be written: {error}"));
-                self.compiled.diagnostics.push(finding.at(self.origin.clone()));
-                return Declared(None);
-            }
-        };
-        let mut references: Vec<Address> =
-            spec.value().references().into_iter().map(|reference| reference.address.clone()).collect();
-        references.sort_unstable();
-        references.dedup();
-        let mut depends_on: Vec<Address> = depends_on.iter().map(|address| (*address).clone()).collect();
-        depends_on.sort_unstable();
-        depends_on.dedup();
-        self.compiled.declarations.push(Declaration {
-            address,
-            target,
-            spec,
-            references,
-            depends_on,
-            update_after: Vec::new(),
-            notes: Vec::new(),
-            origin: self.origin.clone(),
-            protected: false,
-        });
-        Declared(self.compiled.declarations.last_mut())
-    }
-}
-
-/// A declaration that was just made, to be completed.
-struct Declared<'a>(Option<&'a mut Declaration>);
-
-impl Declared<'_> {
-    fn notes<'n>(mut self, notes: impl IntoIterator<Item = &'n String>) -> Self {
-        if let Some(declaration) = &mut self.0 {
-            declaration.notes.extend(notes.into_iter().cloned());
-        }
-        self
-    }
-
-    fn protected(mut self, protected: bool) -> Self {
-        if let Some(declaration) = &mut self.0 {
-            declaration.protected = protected;
-        }
-        self
-    }
-
-    /// Where findings about it point, where that is not the cluster's table.
-    fn origin(mut self, origin: AttrPath) -> Self {
-        if let Some(declaration) = &mut self.0 {
-            declaration.origin = origin;
-        }
-        self
+        self.compiled.declare(target, address, spec, depends_on, &self.origin)
     }
 }
 
 /// The address of a cluster, whoever's it is.
-fn address_of(cluster: &Cluster) -> Address {
+pub(super) fn address_of(cluster: &Cluster) -> Address {
     let kind = match &cluster.existing {
         None => "eks.cluster",
         Some(ExistingCluster::Eks { .. }) => "eks.existing_cluster",

@@ -19,7 +19,7 @@ use crate::kinds::aws::{
 };
 use crate::model::{Address, AttrPath, Code, Diagnostic, Document, Input, Pick, Reference, Target};
 use crate::topology::schema::Nat;
-use crate::topology::{ExistingNetwork, Network, Topology};
+use crate::topology::{ExistingCluster, ExistingNetwork, Network, Topology};
 use carving::{Carving, carve, private_ipv6, public_ipv6};
 use zones::{Zone, zones};
 
@@ -51,8 +51,16 @@ pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Com
     };
     match &network.existing {
         Some(existing) => Some(lowering.existing(existing)),
+        None if is_elsewhere(topology, network) => Some(lowering.elsewhere()),
         None => lowering.build(),
     }
+}
+
+/// Whether all that is in a network is reached by kubeconfigs: nothing says that it is in AWS, and nothing of it is ours.
+fn is_elsewhere(topology: &Topology, network: &Network) -> bool {
+    let mut clusters = topology.clusters_in(&network.name).peekable();
+    clusters.peek().is_some()
+        && clusters.all(|cluster| matches!(cluster.existing, Some(ExistingCluster::Kubeconfig { .. })))
 }
 
 struct Lowering<'a> {
@@ -104,9 +112,19 @@ impl Lowering<'_> {
             route_tables: Vec::new(),
             nat_cidrs: if self.network.nat == Nat::None { Vec::new() } else { vec![nats.into()] },
             dual_stack: self.network.dual_stack,
-            target: self.target.clone(),
-            vpc: address,
+            cidr: self.network.cidr,
+            region: self.network.region.as_str().to_owned(),
+            vpc: Some(address),
         }
+    }
+
+    /// A network that only the clusters' kubeconfigs know.
+    fn elsewhere(&mut self) -> Site {
+        self.compiled.notes.push(format!(
+            "the network {} is not built: its clusters are reached by kubeconfigs, and what they are in is not looked at",
+            self.network.name
+        ));
+        Site { cidr: self.network.cidr, region: self.network.region.as_str().to_owned(), ..Site::default() }
     }
 
     /// A network of our own.
@@ -138,8 +156,9 @@ impl Lowering<'_> {
             route_tables: self.tables.clone(),
             nat_cidrs: self.eips.iter().map(|eip| Reference::to(eip, "public_cidr").into()).collect(),
             dual_stack: self.network.dual_stack,
-            target: self.target.clone(),
-            vpc: gateways.vpc,
+            cidr: self.network.cidr,
+            region: self.network.region.as_str().to_owned(),
+            vpc: Some(gateways.vpc),
         })
     }
 

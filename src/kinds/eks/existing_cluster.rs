@@ -10,7 +10,7 @@ use super::client::Eks;
 use super::describe::{self, Facts, IpFamily};
 use super::{access, many};
 use crate::model::diff::FieldRule;
-use crate::model::{Address, Input, Reference, Target, Value};
+use crate::model::{Address, Document, Input, Reference, Target, Value};
 use crate::resource::{
     Api, ClusterAccess, Created, Deletion, Expected, KindRules, Live, OutputClass, OutputRule, Ownership, Possession,
     ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
@@ -93,7 +93,7 @@ impl KindRules for ExistingCluster {
         1
     }
 
-    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    fn cluster_access(&self, target: &Target, _: &Document, outputs: &Document) -> Option<ClusterAccess> {
         access(target, outputs)
     }
 

@@ -22,7 +22,7 @@ pub use client::Eks;
 
 use futures_util::future::try_join_all;
 
-use crate::model::{Input, Target, Value};
+use crate::model::{Document, Input, Target};
 use crate::resource::{ClusterAccess, ClusterAuth, ProviderError, RemoteId};
 
 /// Reads each object by a request of its own, all at once: the engine decides how many those are.
@@ -34,8 +34,9 @@ async fn many<T>(
 }
 
 /// How a cluster is reached by what it yields, once its API server is there.
-fn access(target: &Target, outputs: &Value) -> Option<ClusterAccess> {
+fn access(target: &Target, outputs: &Document) -> Option<ClusterAccess> {
     let Target::Aws { region } = target else { return None };
+    let outputs = outputs.value();
     let text = |key: &str| outputs.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     Some(ClusterAccess {
         endpoint: text("endpoint")?,

@@ -9,22 +9,22 @@ use crate::resource::{ErrorClass, ProviderError, RemoteId};
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(in crate::kinds) struct Call {
     /// Its name in messages, for example `kubernetes:Apply`.
-    pub(super) operation: &'static str,
-    pub(super) method: Method,
+    pub(in crate::kinds) operation: &'static str,
+    pub(in crate::kinds) method: Method,
     /// With its query.
-    pub(super) path: String,
+    pub(in crate::kinds) path: String,
     /// The type and text of its body; none for a read.
-    pub(super) body: Option<(&'static str, Vec<u8>)>,
+    pub(in crate::kinds) body: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Call {
-    pub(super) fn get(operation: &'static str, path: impl Into<String>) -> Self {
+    pub(in crate::kinds) fn get(operation: &'static str, path: impl Into<String>) -> Self {
         Self { operation, method: Method::GET, path: path.into(), body: None }
     }
 
-    pub(super) fn with_body(
+    pub(in crate::kinds) fn with_body(
         operation: &'static str,
         method: Method,
         path: String,
@@ -36,27 +36,27 @@ impl Call {
     }
 
     /// Whether it may change something.
-    pub(super) fn writes(&self) -> bool {
+    pub(in crate::kinds) fn writes(&self) -> bool {
         self.method != Method::GET
     }
 }
 
 /// A group, a version and a kind, as objects write them: `apps/v1`, `Deployment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GroupVersion {
+pub(in crate::kinds) struct GroupVersion {
     /// Empty for the core group.
-    pub(super) group: String,
-    pub(super) version: String,
+    pub(in crate::kinds) group: String,
+    pub(in crate::kinds) version: String,
 }
 
 impl GroupVersion {
-    pub(super) fn parse(api_version: &str) -> Self {
+    pub(in crate::kinds) fn parse(api_version: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self { group: group.to_owned(), version: version.to_owned() }
     }
 
     /// The path under which its kinds are served.
-    pub(super) fn path(&self) -> String {
+    pub(in crate::kinds) fn path(&self) -> String {
         if self.group.is_empty() {
             format!("/api/{}", self.version)
         } else {
@@ -77,16 +77,16 @@ impl fmt::Display for GroupVersion {
 /// Which object: its id is `GROUP|KIND|NAMESPACE|NAME`, with an empty group for the core one and an empty namespace for
 /// what is in none. The version is no part of it: one object is served in several.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ObjectRef {
-    pub(super) group: String,
-    pub(super) kind: String,
-    pub(super) namespace: Option<String>,
-    pub(super) name: String,
+pub(in crate::kinds) struct ObjectRef {
+    pub(in crate::kinds) group: String,
+    pub(in crate::kinds) kind: String,
+    pub(in crate::kinds) namespace: Option<String>,
+    pub(in crate::kinds) name: String,
 }
 
 impl ObjectRef {
     /// An object of the core group.
-    pub(super) fn core(kind: &str, namespace: Option<&str>, name: &str) -> Self {
+    pub(in crate::kinds) fn core(kind: &str, namespace: Option<&str>, name: &str) -> Self {
         Self {
             group: String::new(),
             kind: kind.to_owned(),
@@ -95,7 +95,7 @@ impl ObjectRef {
         }
     }
 
-    pub(super) fn parse(id: &RemoteId) -> Result<Self, ProviderError> {
+    pub(in crate::kinds) fn parse(id: &RemoteId) -> Result<Self, ProviderError> {
         let parts: Vec<&str> = id.as_str().split('|').collect();
         let [group, kind, namespace, name] = parts[..] else {
             return Err(ProviderError::bug("kubernetes:Id", format!("`{id}` is no id of a Kubernetes object")));
@@ -104,13 +104,13 @@ impl ObjectRef {
         Ok(Self { group: group.to_owned(), kind: kind.to_owned(), namespace, name: name.to_owned() })
     }
 
-    pub(super) fn id(&self) -> RemoteId {
+    pub(in crate::kinds) fn id(&self) -> RemoteId {
         let namespace = self.namespace.as_deref().unwrap_or_default();
         RemoteId::new(format!("{}|{}|{namespace}|{}", self.group, self.kind, self.name))
     }
 
     /// The path of the object, in a version of its group and under the plural name of its kind.
-    pub(super) fn path(&self, version: &str, plural: &str) -> String {
+    pub(in crate::kinds) fn path(&self, version: &str, plural: &str) -> String {
         let base = GroupVersion { group: self.group.clone(), version: version.to_owned() }.path();
         let namespace = self.namespace.as_ref().map(|name| format!("/namespaces/{}", escape(name))).unwrap_or_default();
         format!("{base}{namespace}/{plural}/{}", escape(&self.name))
@@ -129,22 +129,22 @@ impl fmt::Display for ObjectRef {
 }
 
 /// A text as one part of a path or the value of a query's field.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::kinds) fn escape(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).map(|part| if part == "+" { "%20" } else { part }).collect()
 }
 
 /// The text at a path of keys; `None` if there is none.
-pub(super) fn text_at<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a str> {
+pub(in crate::kinds) fn text_at<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a str> {
     at(object, keys)?.as_str()
 }
 
 /// What is at a path of keys.
-pub(super) fn at<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a Json> {
+pub(in crate::kinds) fn at<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a Json> {
     keys.iter().try_fold(object, |value, key| value.get(*key))
 }
 
 /// An error for an answer that lacks what every such answer has. What a write did is then not known.
-pub(super) fn incomplete(operation: &'static str, what: &str) -> ProviderError {
+pub(in crate::kinds) fn incomplete(operation: &'static str, what: &str) -> ProviderError {
     ProviderError::new(ErrorClass::Ambiguous, operation, format!("the answer has no {what}"))
 }
 

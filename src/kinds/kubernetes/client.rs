@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,12 +17,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, client::ClientBuilder};
 use serde_json::{Value as Json, json};
 
-use crate::model::Target;
+use crate::model::{Clock, Target};
 use crate::resource::{Client, Cloud, ClusterAccess, ClusterAuth, ClusterRoute, ErrorClass, ProviderError};
 
 use super::call::Call;
 use super::discovery::Served;
-use super::error::{Refusal, classify, cut, unanswered, unusable};
+use super::error::{NO_SUCH_KIND, NOT_FOUND, Refusal, classify, cut, unanswered, unusable};
 use super::token::Tokens;
 
 const CONNECT: &str = "kubernetes:Connect";
@@ -48,7 +49,7 @@ struct Connection {
 }
 
 /// What leads to the API server.
-enum Wire {
+pub(super) enum Wire {
     Network(kube::Client),
     Route(Rc<dyn ClusterRoute>),
 }
@@ -65,19 +66,20 @@ struct Manners {
 impl Kube {
     /// A client for a cluster. It makes no connection, but runs a kubeconfig's program that makes credentials.
     pub fn open(access: &ClusterAccess, aws: &aws_config::SdkConfig) -> Result<Self, ProviderError> {
-        Self::open_with(access, aws, None, Manners::default())
+        Self::open_with(access, aws, None, None, Manners::default())
     }
 
     fn open_with(
         access: &ClusterAccess,
         aws: &aws_config::SdkConfig,
         route: Option<Rc<dyn ClusterRoute>>,
+        clock: Option<Arc<dyn Clock>>,
         manners: Manners,
     ) -> Result<Self, ProviderError> {
         let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, CONNECT, message);
         let (kubeconfig, context, tokens) = match &access.auth {
             ClusterAuth::Eks { cluster, region } => {
-                let tokens = Tokens::of_eks(aws, region.clone(), cluster.clone());
+                let tokens = Tokens::of_eks(aws, region.clone(), cluster.clone(), clock);
                 (anonymous(access).map_err(|error| ProviderError::bug(CONNECT, error.to_string()))?, None, Some(tokens))
             }
             ClusterAuth::Kubeconfig { file, context } => {
@@ -112,6 +114,31 @@ impl Kube {
         Ok(Self(Rc::new(Connection { wire, endpoint, tokens, manners, served, versions })))
     }
 
+    /// What leads to the API server, for what is more than one request and its answer.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
+    /// The API server's URL.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The `Authorization` header of a request; `None` where the client brings its identity along.
+    pub(super) async fn authorization(&self) -> Result<Option<String>, ProviderError> {
+        let Some(tokens) = &self.0.tokens else { return Ok(None) };
+        Ok(Some(format!("Bearer {}", tokens.current().await?.expose())))
+    }
+
+    /// Reads an object or a list; `None` when there is none, or no such kind.
+    pub async fn look(&self, path: &str) -> Result<Option<Json>, ProviderError> {
+        match self.call(Call::get("kubernetes:Get", path)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.has_code(NOT_FOUND) || error.has_code(NO_SUCH_KIND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether fields that others manage are taken over: see [`Cloud::forcing_conflicts`].
     pub(super) fn forces_conflicts(&self) -> bool {
         self.0.manners.forces_conflicts
@@ -128,13 +155,13 @@ impl Kube {
     }
 
     /// Makes one request and answers the JSON that came back.
-    pub(super) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
+    pub(in crate::kinds) async fn call(&self, call: Call) -> Result<Json, ProviderError> {
         let (_, answer) = self.call_with_status(call).await?;
         Ok(answer)
     }
 
     /// The same, with the status: an apply answers 201 for what it made and 200 for what was there.
-    pub(super) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
+    pub(in crate::kinds) async fn call_with_status(&self, call: Call) -> Result<(u16, Json), ProviderError> {
         let answer = self.exchange(&call).await?;
         let status = answer.status().as_u16();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -169,7 +196,7 @@ impl Kube {
         }
     }
 
-    async fn request(&self, call: &Call) -> Result<http::Request<Vec<u8>>, ProviderError> {
+    pub(super) async fn request(&self, call: &Call) -> Result<http::Request<Vec<u8>>, ProviderError> {
         let bug = |error: http::Error| ProviderError::bug(call.operation, error.to_string());
         let mut request = http::Request::builder()
             .method(&call.method)
@@ -199,7 +226,8 @@ impl Client for Kube {
             ProviderError::new(ErrorClass::NotYet, CONNECT, format!("{cluster} is not there yet: apply it first"))
         })?;
         let manners = Manners { is_new: cloud.is_new_cluster(cluster), forces_conflicts: cloud.forces_conflicts() };
-        Self::open_with(&access, cloud.aws(), cloud.route(&access.endpoint).cloned(), manners)
+        let route = cloud.route(&access.endpoint).cloned();
+        Self::open_with(&access, cloud.aws(), route, cloud.clock().ok().cloned(), manners)
     }
 }
 

@@ -9,7 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::{Deserialize, Serialize};
 
 use crate::model::diff::FieldRule;
-use crate::model::{AttrPath, Target, Value};
+use crate::model::{AttrPath, Document, Target, Value};
 use crate::resource::{
     Api, Client, Cloud, ClusterAccess, ClusterAuth, Created, Deletion, ErrorClass, Expected, KindRules, Live,
     OutputClass, OutputRule, Ownership, Possession, ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
@@ -97,12 +97,13 @@ impl KindRules for ExistingCluster {
         Possession::Observed
     }
 
-    fn cluster_access(&self, _: &Target, spec: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    fn cluster_access(&self, _: &Target, spec: &Document, outputs: &Document) -> Option<ClusterAccess> {
+        let (spec, outputs) = (spec.value(), outputs.value());
         let text = |document: &Value, key: &str| Some(document.get(key)?.as_str()?.to_owned());
         Some(ClusterAccess {
-            endpoint: text(outputs, "endpoint")?,
-            certificate_authority: text(outputs, "certificate_authority")?,
-            auth: ClusterAuth::Kubeconfig { file: text(spec, "kubeconfig")?, context: text(spec, "context") },
+            endpoint: text(&outputs, "endpoint")?,
+            certificate_authority: text(&outputs, "certificate_authority")?,
+            auth: ClusterAuth::Kubeconfig { file: text(&spec, "kubeconfig")?, context: text(&spec, "context") },
         })
     }
 

@@ -21,9 +21,6 @@ use super::object::{self, Place};
 use super::ownership::{MANAGER, owned};
 use super::reads_as;
 
-/// How many objects of a read are asked for at once.
-pub(super) const WIDTH: usize = 8;
-
 /// The kind `kubernetes.manifest`.
 #[derive(Debug, Clone, Copy)]
 pub struct Manifest;
@@ -154,7 +151,7 @@ impl ResourceKind for Manifest {
     }
 
     async fn read_many(&self, client: &Kube, ids: &[RemoteId]) -> Found<Spec, Outputs> {
-        stream::iter(ids).map(|id| read(client, id)).buffered(WIDTH).try_collect().await
+        stream::iter(ids).map(|id| read(client, id)).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(

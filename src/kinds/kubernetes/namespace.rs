@@ -18,7 +18,6 @@ use crate::resource::{
 
 use super::call::{ObjectRef, text_at};
 use super::client::Kube;
-use super::manifest::WIDTH;
 use super::object::{self, Place};
 use super::ownership::MANAGER;
 use super::texts;
@@ -102,7 +101,7 @@ impl ResourceKind for Namespace {
 
     async fn read_many(&self, client: &Kube, ids: &[RemoteId]) -> Found<Spec, Outputs> {
         let read = |id| async move { Ok(object::get(client, &place_of(id)?).await?.as_ref().map(project)) };
-        stream::iter(ids).map(read).buffered(WIDTH).try_collect().await
+        stream::iter(ids).map(read).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(

@@ -12,7 +12,10 @@ use super::error::{NO_SUCH_KIND, NOT_FOUND, is_success};
 use super::ownership::{MANAGER, identify, owned};
 
 /// The annotation that says which create made an object.
-pub(super) const CREATE: &str = "meshplan/create";
+pub(in crate::kinds) const CREATE: &str = "meshplan/create";
+
+/// How many objects of a read are asked for at once.
+pub(in crate::kinds) const WIDTH: usize = 8;
 
 const GET: &str = "kubernetes:Get";
 const APPLY: &str = "kubernetes:Apply";
@@ -21,27 +24,27 @@ const DELETE: &str = "kubernetes:Delete";
 
 /// An object and how it is reached.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) object: ObjectRef,
-    pub(super) version: String,
+pub(in crate::kinds) struct Place {
+    pub(in crate::kinds) object: ObjectRef,
+    pub(in crate::kinds) version: String,
     /// The name of its kind in paths.
-    pub(super) plural: String,
+    pub(in crate::kinds) plural: String,
 }
 
 impl Place {
     /// Of a kind of the core group, which every cluster serves.
-    pub(super) fn core(object: ObjectRef, plural: &str) -> Self {
+    pub(in crate::kinds) fn core(object: ObjectRef, plural: &str) -> Self {
         Self { object, version: "v1".to_owned(), plural: plural.to_owned() }
     }
 
     /// Where an object is in some version; `None` if the cluster does not know its kind.
-    pub(super) async fn find(kube: &Kube, object: &ObjectRef) -> Result<Option<Self>, ProviderError> {
+    pub(in crate::kinds) async fn find(kube: &Kube, object: &ObjectRef) -> Result<Option<Self>, ProviderError> {
         let found = served_somehow(kube, object).await?;
         Ok(found.map(|(version, served)| Self { object: object.clone(), version, plural: served.plural }))
     }
 
     /// Where an object is in a version; an error that may pass if the cluster does not know its kind.
-    pub(super) async fn at_version(
+    pub(in crate::kinds) async fn at_version(
         kube: &Kube,
         object: &ObjectRef,
         version: &GroupVersion,
@@ -66,13 +69,13 @@ impl Place {
         }
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(in crate::kinds) fn path(&self) -> String {
         self.object.path(&self.version, &self.plural)
     }
 }
 
 /// An object as it is; `None` if there is none.
-pub(super) async fn get(kube: &Kube, place: &Place) -> Result<Option<Json>, ProviderError> {
+pub(in crate::kinds) async fn get(kube: &Kube, place: &Place) -> Result<Option<Json>, ProviderError> {
     match kube.call(Call::get(GET, place.path())).await {
         Ok(object) => Ok(Some(object)),
         Err(error) if error.has_code(NOT_FOUND) || error.has_code(NO_SUCH_KIND) => Ok(None),
@@ -81,7 +84,12 @@ pub(super) async fn get(kube: &Kube, place: &Place) -> Result<Option<Json>, Prov
 }
 
 /// Applies a manifest under a field manager's name, and answers the object as it is then.
-pub(super) async fn apply(kube: &Kube, place: &Place, manifest: &Json, manager: &str) -> Result<Json, ProviderError> {
+pub(in crate::kinds) async fn apply(
+    kube: &Kube,
+    place: &Place,
+    manifest: &Json,
+    manager: &str,
+) -> Result<Json, ProviderError> {
     let path =
         format!("{}?fieldManager={manager}&fieldValidation=Strict&force={}", place.path(), kube.forces_conflicts());
     let call = Call::with_body(APPLY, Method::PATCH, path, "application/apply-patch+yaml", manifest)?;
@@ -89,7 +97,7 @@ pub(super) async fn apply(kube: &Kube, place: &Place, manifest: &Json, manager: 
 }
 
 /// Applies the manifest of an object that is to be made, unless somebody else's is there.
-pub(super) async fn make(
+pub(in crate::kinds) async fn make(
     kube: &Kube,
     place: &Place,
     manifest: &Json,
@@ -113,12 +121,12 @@ pub(super) async fn make(
 }
 
 /// Whether this create made the object.
-pub(super) fn is_made_by(object: &Json, owner: &Ownership) -> bool {
+pub(in crate::kinds) fn is_made_by(object: &Json, owner: &Ownership) -> bool {
     text_at(object, &["metadata", "annotations", CREATE]) == Some(owner.token.as_str())
 }
 
 /// What an interrupted create made.
-pub(super) async fn find(
+pub(in crate::kinds) async fn find(
     kube: &Kube,
     place: &Place,
     owner: &Ownership,
@@ -128,7 +136,7 @@ pub(super) async fn find(
 }
 
 /// Removes an object that is ours. While something holds it, the answer says what.
-pub(super) async fn remove(kube: &Kube, place: &Place) -> Result<Deletion, ProviderError> {
+pub(in crate::kinds) async fn remove(kube: &Kube, place: &Place) -> Result<Deletion, ProviderError> {
     let Some(there) = get(kube, place).await? else { return Ok(Deletion::Accepted) };
     if is_going(&there) {
         return Ok(Deletion::Later(going(&there)));
@@ -159,7 +167,7 @@ pub(super) async fn remove(kube: &Kube, place: &Place) -> Result<Deletion, Provi
 }
 
 /// Whether an object is going away.
-pub(super) fn is_going(object: &Json) -> bool {
+pub(in crate::kinds) fn is_going(object: &Json) -> bool {
     at(object, &["metadata", "deletionTimestamp"]).is_some_and(|at| !at.is_null())
 }
 
@@ -192,7 +200,7 @@ fn going(object: &Json) -> String {
 }
 
 /// The status of an object of any kind, as far as all kinds agree on it.
-pub(super) fn status(object: &Json) -> Status {
+pub(in crate::kinds) fn status(object: &Json) -> Status {
     if is_going(object) {
         return Status::Deleting;
     }
@@ -217,7 +225,7 @@ pub(super) fn status(object: &Json) -> Status {
 }
 
 /// What we applied of an object, without our own notes on it, and those of an apply that made something else of it.
-pub(super) fn applied(object: &Json) -> Applied {
+pub(in crate::kinds) fn applied(object: &Json) -> Applied {
     let mut manifest = owned(object, MANAGER).map(|owned| owned.object).unwrap_or_default();
     identify(&mut manifest, object);
     let mut reads_as = None;
@@ -234,13 +242,13 @@ pub(super) fn applied(object: &Json) -> Applied {
 }
 
 /// See [`applied`].
-pub(super) struct Applied {
-    pub(super) manifest: Json,
-    pub(super) reads_as: Option<String>,
+pub(in crate::kinds) struct Applied {
+    pub(in crate::kinds) manifest: Json,
+    pub(in crate::kinds) reads_as: Option<String>,
 }
 
 /// Sets an annotation.
-pub(super) fn annotate(manifest: &mut Json, key: &str, value: &str) {
+pub(in crate::kinds) fn annotate(manifest: &mut Json, key: &str, value: &str) {
     let Some(fields) = manifest.as_object_mut() else { return };
     let mut object = fields;
     for name in ["metadata", "annotations"] {

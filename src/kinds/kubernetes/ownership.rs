@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::call::{at, text_at};
 
 /// Our name as a field manager.
-pub(super) const MANAGER: &str = "meshplan";
+pub(in crate::kinds) const MANAGER: &str = "meshplan";
 
 /// What a field manager applied of an object.
 #[derive(Debug, Clone, PartialEq)]

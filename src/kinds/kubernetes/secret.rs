@@ -20,7 +20,6 @@ use crate::resource::{
 
 use super::call::{ObjectRef, text_at};
 use super::client::Kube;
-use super::manifest::WIDTH;
 use super::object::{self, Place};
 use super::ownership::MANAGER;
 use super::texts;
@@ -133,7 +132,7 @@ impl ResourceKind for Secret {
 
     async fn read_many(&self, client: &Kube, ids: &[RemoteId]) -> Found<Spec, Outputs> {
         let read = |id| async move { Ok(object::get(client, &place_of(id)?).await?.as_ref().map(project)) };
-        stream::iter(ids).map(read).buffered(WIDTH).try_collect().await
+        stream::iter(ids).map(read).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(
@@ -197,14 +196,8 @@ fn project(there: &Json) -> Live<Spec, Outputs> {
         annotations: texts::at(&applied, &["metadata", "annotations"]),
         data: texts::at(&applied, &["data"])
             .into_iter()
-            .map(|(key, encoded)| (key, Input::Known(decode(&encoded))))
+            .map(|(key, encoded)| (key, Input::Known(texts::decode(&encoded))))
             .collect(),
     };
     Live { spec, outputs: Outputs { name }, status: object::status(there) }
-}
-
-/// A value's text. What is no text was never declared, and differs from all that could be.
-pub(super) fn decode(encoded: &str) -> String {
-    let bytes = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -19,11 +19,10 @@ use crate::resource::{
 
 use super::call::{ObjectRef, text_at};
 use super::client::Kube;
-use super::manifest::WIDTH;
 use super::object::{self, Place};
 use super::ownership::MANAGER;
-use super::secret::decode;
 use super::texts;
+use super::texts::decode;
 
 /// Names the service account that a Secret is a token of.
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
@@ -130,7 +129,7 @@ impl ResourceKind for ServiceAccountToken {
 
     async fn read_many(&self, client: &Kube, ids: &[RemoteId]) -> Found<Spec, Outputs> {
         let read = |id| async move { Ok(object::get(client, &place_of(id)?).await?.as_ref().map(project)) };
-        stream::iter(ids).map(read).buffered(WIDTH).try_collect().await
+        stream::iter(ids).map(read).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::BASE64;
 use serde_json::Value as Json;
 
 use crate::model::{AttrPath, Value};
 use crate::resource::FieldError;
 
 /// The map of texts at a path; what is no text is left out.
-pub(super) fn at(object: &Json, keys: &[&str]) -> BTreeMap<String, String> {
+pub(in crate::kinds) fn at(object: &Json, keys: &[&str]) -> BTreeMap<String, String> {
     let fields = super::call::at(object, keys).and_then(Json::as_object);
     let texts = fields.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
     texts.collect()
 }
 
 /// What is wrong with the names in a spec. Holes are not wrong.
-pub(super) fn check(spec: &Value, names: &[&str]) -> Vec<FieldError> {
+pub(in crate::kinds) fn check(spec: &Value, names: &[&str]) -> Vec<FieldError> {
     let wrong = |name: &&&str| match spec.get(name) {
         Some(Value::String(text)) => !is_name(text),
         Some(Value::Unknown(_)) => false,
@@ -38,6 +39,12 @@ fn is_name(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A value's text. What is no text was never declared, and differs from all that could be.
+pub(in crate::kinds) fn decode(encoded: &str) -> String {
+    let bytes = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::resource::{
 
 use super::check::{self, File, Terms};
 use super::client::Pki;
-use super::existing_root::{Dates, dated, id_of, spec_of, status};
+use super::dates::Dates;
+use super::given::{dated, id_of, spec_of, status};
 use super::{PrivateKey, issue};
 
 /// The kind `pki.existing_intermediate`.

@@ -8,11 +8,13 @@ use crate::model::diff::FieldRule;
 use crate::model::{Document, Value};
 use crate::resource::{
     Api, Created, Deletion, Expected, KindRules, Live, OutputClass, OutputRule, Ownership, Possession, ProviderError,
-    RemoteId, ResourceKind, Status, Updated, Validity, WaitPolicy,
+    RemoteId, ResourceKind, Updated, Validity, WaitPolicy,
 };
 
 use super::check::{self, File, Terms};
 use super::client::Pki;
+use super::dates::Dates;
+use super::given::{dated, id_of, spec_of, status};
 use super::{PrivateKey, issue};
 
 /// The kind `pki.existing_root`.
@@ -42,19 +44,6 @@ pub struct Outputs {
     pub fingerprint: String,
     /// Until when it is valid.
     pub not_after: Timestamp,
-}
-
-/// What a plan needs of [`Outputs`] to know how long they are good.
-#[derive(Deserialize)]
-pub(super) struct Dates {
-    not_after: Timestamp,
-}
-
-impl Dates {
-    pub(super) fn of(outputs: &Document) -> Option<Validity> {
-        let Self { not_after } = outputs.decode().ok()?;
-        Some(Validity { until: not_after, renew_after: None })
-    }
 }
 
 impl KindRules for ExistingRoot {
@@ -145,17 +134,6 @@ impl ResourceKind for ExistingRoot {
     }
 }
 
-/// The id is the spec, as JSON: a read gets nothing but the id.
-pub(super) fn id_of(spec: &impl Serialize) -> Result<RemoteId, ProviderError> {
-    let text = serde_json::to_string(spec).map_err(|error| ProviderError::bug("encode", error.to_string()))?;
-    Ok(RemoteId::new(text))
-}
-
-pub(super) fn spec_of<'a, S: Deserialize<'a>>(kind: &'static str, id: &'a RemoteId) -> Result<S, ProviderError> {
-    serde_json::from_str(id.as_str())
-        .map_err(|error| ProviderError::bug(kind, format!("`{id}` is not the id of given files: {error}")))
-}
-
 fn look(spec: Spec, now: Timestamp) -> Live<Spec, Outputs> {
     let mut findings = Vec::new();
     let mut read = |path: &str| match Pki::read(path) {
@@ -176,18 +154,4 @@ fn look(spec: Spec, now: Timestamp) -> Live<Spec, Outputs> {
     let (fingerprint, not_after) = dated(&certificate);
     let outputs = Outputs { certificate, key, fingerprint, not_after };
     Live { spec, outputs, status: status(&findings) }
-}
-
-/// A certificate's fingerprint and its end; empty for what is none, which is a finding already.
-pub(super) fn dated(pem: &str) -> (String, Timestamp) {
-    let of = || {
-        let der = check::only_certificate(pem).ok()?;
-        let (_, until) = issue::validity(&check::parse(&der)?).ok()?;
-        Some((issue::fingerprint(&der), until))
-    };
-    of().unwrap_or_default()
-}
-
-pub(super) fn status(findings: &[String]) -> Status {
-    if findings.is_empty() { Status::Ready } else { Status::Failed(findings.join("; ")) }
 }

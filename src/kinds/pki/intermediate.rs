@@ -15,7 +15,7 @@ use crate::resource::{
 };
 
 use super::client::Pki;
-use super::{KeyKind, PrivateKey, check, issue, root};
+use super::{KeyKind, PrivateKey, check, check_ttl, issue};
 
 /// The kind `pki.intermediate`.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ impl KindRules for Intermediate {
     }
 
     fn check(&self, spec: &Value) -> Vec<FieldError> {
-        root::check_ttl(spec)
+        check_ttl(spec)
     }
 
     fn validity(&self, outputs: &Document) -> Option<Validity> {

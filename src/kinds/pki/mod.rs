@@ -18,8 +18,10 @@
 
 mod check;
 mod client;
+mod dates;
 pub mod existing_intermediate;
 pub mod existing_root;
+mod given;
 pub mod intermediate;
 mod issue;
 mod private_key;
@@ -29,6 +31,9 @@ pub mod root;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::{AttrPath, Value};
+use crate::resource::FieldError;
 
 pub use client::Pki;
 pub use private_key::PrivateKey;
@@ -45,4 +50,12 @@ pub enum KeyKind {
     /// RSA with 4096 bits.
     #[serde(rename = "rsa-4096")]
     Rsa4096,
+}
+
+/// A life of some length.
+fn check_ttl(spec: &Value) -> Vec<FieldError> {
+    let none = matches!(spec.get("ttl_seconds"), Some(Value::Number(number)) if number.as_u64() == Some(0));
+    let finding =
+        || FieldError { path: AttrPath::keys(&["ttl_seconds"]), message: "it would never be valid".to_owned() };
+    none.then(finding).into_iter().collect()
 }

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::secret::{Sealed, Secret};
-use crate::model::{AttrPath, Document, Value};
+use crate::model::{Document, Value};
 use crate::resource::{
     Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputClass, OutputRule, Ownership,
     Possession, ProviderError, RemoteId, ResourceKind, Status, Updated, Validity, WaitPolicy,
 };
 
 use super::client::Pki;
-use super::{KeyKind, issue};
+use super::dates::Dates;
+use super::{KeyKind, check_ttl, issue};
 
 /// The kind `pki.root`.
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +49,6 @@ pub struct Outputs {
     pub fingerprint: String,
     /// Until when it is valid.
     pub not_after: Timestamp,
-}
-
-/// What a plan needs of [`Outputs`] to know how long they are good.
-#[derive(Deserialize)]
-struct Dates {
-    not_after: Timestamp,
 }
 
 impl KindRules for Root {
@@ -111,8 +106,7 @@ impl KindRules for Root {
     }
 
     fn validity(&self, outputs: &Document) -> Option<Validity> {
-        let Dates { not_after } = outputs.decode().ok()?;
-        Some(Validity { until: not_after, renew_after: None })
+        Dates::of(outputs)
     }
 }
 
@@ -161,12 +155,4 @@ impl ResourceKind for Root {
     async fn delete(&self, _: &Pki, _: &RemoteId) -> Result<Deletion, ProviderError> {
         Ok(Deletion::Accepted)
     }
-}
-
-/// A life of some length.
-pub(super) fn check_ttl(spec: &Value) -> Vec<FieldError> {
-    let none = matches!(spec.get("ttl_seconds"), Some(Value::Number(number)) if number.as_u64() == Some(0));
-    let finding =
-        || FieldError { path: AttrPath::keys(&["ttl_seconds"]), message: "it would never be valid".to_owned() };
-    none.then(finding).into_iter().collect()
 }

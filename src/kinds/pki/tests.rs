@@ -43,12 +43,11 @@ fn not_before(made: &Made) -> Timestamp {
 fn key_ids(certificate: &X509Certificate<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     let (mut subject, mut authority) = (None, None);
     for extension in certificate.extensions() {
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => subject = Some(id.0.to_vec()),
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                authority = id.key_identifier.as_ref().map(|id| id.0.to_vec());
-            }
-            _ => {}
+        if let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() {
+            subject = Some(id.0.to_vec());
+        }
+        if let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() {
+            authority = id.key_identifier.as_ref().map(|id| id.0.to_vec());
         }
     }
     (subject, authority)
@@ -292,7 +291,7 @@ fn every_fault_of_a_given_file_is_named() {
     };
     spoiled_root("root: all is well", &|_| {});
     spoiled_root("root: may sign no intermediates", &|params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });
     spoiled_root("root: expired", &|params| params.not_after = rcgen::date_time_ymd(2026, 6, 1));
     section(&mut report, "root: an intermediate", &root_findings(&good.certificate, Some(&good.key)));

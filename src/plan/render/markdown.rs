@@ -143,6 +143,15 @@ fn sheet<'a>(change: &'a Change, seconds: f64, common: &CommonTags) -> Sheet<'a>
         })
         .collect();
     fields.extend(change.notes.iter().map(|note| short(&format!("#     note: {}", clean(note)))));
+    // A line's mark stays where the fence colours it.
+    fields.extend(change.preview.iter().map(|line| {
+        let (mark, rest) = match line.split_at_checked(1) {
+            Some(("~", rest)) => ("!", rest),
+            Some((mark @ ("+" | "-"), rest)) => (mark, rest),
+            Some(_) | None => (" ", line.as_str()),
+        };
+        short(&format!("{mark}     | {}", clean(rest)))
+    }));
     let brief = short(&format!("{mark} {glyph}{}", heading(change)));
     Sheet { change, part: Part::of(&change.address), seconds, brief, fields }
 }

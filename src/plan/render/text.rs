@@ -168,6 +168,15 @@ fn body_of(change: &Change, shown: &dyn Fn(&FieldChange) -> bool, style: Style) 
             .iter()
             .map(|note| format!("      {}", style.paint(Tone::Dim, &format!("= note: {}", clean(note))))),
     );
+    lines.extend(change.preview.iter().map(|line| {
+        let tone = match line.as_bytes().first() {
+            Some(b'+') => Tone::Add,
+            Some(b'-') => Tone::Remove,
+            Some(b'~') => Tone::Change,
+            Some(_) | None => Tone::Dim,
+        };
+        format!("      | {}", style.paint(tone, &clean(line)))
+    }));
     lines
 }
 

@@ -170,6 +170,24 @@ fn run(operation: &'static Operation, params: &Params, context: &mut Context<'_>
     (operation.run)(&mut call)
 }
 
+/// Runs an operation for a controller in a cluster.
+///
+/// # Errors
+/// As for any caller.
+pub(super) fn ask(
+    name: &str,
+    params: &Params,
+    place: &mut Place<'_>,
+    (quotas, now): (&Quotas, Timestamp),
+) -> Result<(), ApiError> {
+    let operation = find(name)?;
+    let Place { region, global, mint } = place;
+    let (digest, elsewhere) = (String::new(), None);
+    let params = params.root();
+    let mut call = Call { region, global, elsewhere, mint, params, now, quotas, operation: operation.name, digest };
+    (operation.run)(&mut call).map(|_| ())
+}
+
 impl Call<'_> {
     /// What an earlier call with the same client token made.
     ///

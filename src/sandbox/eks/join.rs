@@ -144,7 +144,7 @@ fn cni_works(region: &Region, global: &Region, cluster: &Cluster, node_role: &Ro
             iam::role_for_service(global, &identity.role_arn, "pods.eks.amazonaws.com", now).ok()
         }
         (_, Some(arn)) => {
-            let issuer = view::issuer(region, cluster);
+            let issuer = view::issuer(&region.name, &cluster.unique);
             iam::role_for_service_account(global, arn, &issuer, "system:serviceaccount:kube-system:aws-node", now).ok()
         }
         (Some(_) | None, None) => Some(node_role),

@@ -7,6 +7,7 @@
 mod access;
 mod addon;
 mod addon_update;
+mod auto;
 mod catalogue;
 mod checks;
 mod cluster;
@@ -31,9 +32,11 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(super) use self::auto::{auto_nodes, start_auto_node};
 use self::refusal::invalid;
 use self::settle::token_key;
 pub(super) use self::settle::{settle, vanish};
+pub(super) use self::view::{authority, issuer};
 use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Throttle;
 use super::protocol::rest::{Route, route};

@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::{join, traces};
+use super::{auto, join, traces};
+use crate::sandbox::kubernetes;
 use crate::sandbox::world::rows::{Change, Cluster, Nodegroup, Outcome, PodIdentity, Update};
 use crate::sandbox::world::{Place, Region};
 
@@ -151,8 +152,10 @@ fn remove_cluster(place: &mut Place<'_>, cluster: &Cluster) {
     for id in &updates {
         region.updates.remove(id);
     }
+    auto::take_back(region, cluster, cluster.deletion.map_or(cluster.settled_at, |(_, at)| at));
     traces::take_back_cluster(region, cluster);
     region.clusters.remove(name);
+    kubernetes::forget(region, name);
     forget(place.region, &token_key("cluster", name));
     for id in entries.iter().map(|id| token_key("access-entry", id)) {
         forget(place.region, &id);

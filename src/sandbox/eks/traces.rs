@@ -274,7 +274,7 @@ pub(super) fn log_group(call: &mut Call<'_>, cluster: &Cluster) {
 }
 
 /// A network interface with the cluster's security group; `None` when the subnet has no address left.
-fn interface(
+pub(super) fn interface(
     region: &Region,
     mint: &mut Mint,
     now: Timestamp,
@@ -302,7 +302,7 @@ fn interface(
 }
 
 /// An address of a subnet's IPv6 block; of 2^64 none is drawn twice.
-fn ipv6_address(mint: &Mint, subnet: &Subnet, id: &str) -> Option<Ipv6Addr> {
+pub(super) fn ipv6_address(mint: &Mint, subnet: &Subnet, id: &str) -> Option<Ipv6Addr> {
     let block = subnet.ipv6.iter().find(|block| block.is_held())?.block;
     Some(Ipv6Addr::from_bits(block.network().to_bits() | u128::from(mint.number(&["ipv6", id]))))
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::model::Digest;
+use crate::sandbox::kubernetes::endpoint::{self, Authority};
 use crate::sandbox::protocol::json::epoch;
 use crate::sandbox::world::Region;
 use crate::sandbox::world::ids::Mint;
@@ -41,23 +41,13 @@ pub(super) fn cluster_status(region: &Region, cluster: &Cluster, now: Timestamp)
     }
 }
 
-/// The issuer of a cluster's tokens, without its scheme.
-pub(super) fn issuer(region: &Region, cluster: &Cluster) -> String {
-    format!("oidc.eks.{}.amazonaws.com/id/{}", region.name, cluster.unique)
-}
-
 /// The document of a cluster. What its control plane has (an endpoint, an issuer) is there once it runs.
 pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Timestamp) -> Value {
     let status = cluster_status(region, cluster, now);
     let runs = now >= cluster.settled_at && cluster.failure.is_none();
     let (name, unique) = (cluster.name(), cluster.unique.as_str());
-    let domain = if cluster.ipv6 { "api.aws" } else { "eks.amazonaws.com" };
     let place = &region.name;
-    let endpoint = if cluster.ipv6 {
-        format!("https://{unique}.eks-cluster.{place}.{domain}")
-    } else {
-        format!("https://{unique}.gr7.{place}.{domain}")
-    };
+    let endpoint = format!("https://{}", endpoint::host_of(cluster, place));
     let mut network = json!({
         "ipFamily": if cluster.ipv6 { "ipv6" } else { "ipv4" },
         "elasticLoadBalancing": { "enabled": cluster.auto_mode.is_some() },
@@ -88,7 +78,7 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
         "status": status,
         "endpoint": runs.then_some(endpoint),
         "certificateAuthority": runs.then(|| json!({ "data": authority(unique) })),
-        "identity": runs.then(|| json!({ "oidc": { "issuer": format!("https://{}", issuer(region, cluster)) } })),
+        "identity": runs.then(|| json!({ "oidc": { "issuer": issuer(place, unique) } })),
         "platformVersion": runs.then_some("eks.9"),
         "resourcesVpcConfig": {
             "subnetIds": cluster.subnets,
@@ -115,19 +105,14 @@ pub(super) fn cluster(region: &Region, mint: &Mint, cluster: &Cluster, now: Time
     })
 }
 
-/// The certificate authority of a cluster, as base64 of PEM. Nobody can connect to it: there is no key, only bytes of
-/// the right form and length that are the cluster's own.
-fn authority(unique: &str) -> String {
-    let bytes: Vec<u8> =
-        (0_u8..24).flat_map(|part| *Digest::of_parts(&[unique.as_bytes(), &[part]]).as_bytes()).collect();
-    let body = data_encoding::BASE64.encode(&bytes);
-    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in body.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    data_encoding::BASE64.encode(pem.as_bytes())
+/// Who signs the tokens of a cluster's service accounts.
+pub(crate) fn issuer(region: &str, unique: &str) -> String {
+    format!("https://oidc.eks.{region}.amazonaws.com/id/{unique}")
+}
+
+/// The certificate authority of a cluster, as base64 of PEM.
+pub(crate) fn authority(unique: &str) -> String {
+    Authority::of(unique).map(|authority| authority.data()).unwrap_or_default()
 }
 
 fn issue(issue: &Issue) -> Value {

@@ -13,8 +13,10 @@ mod target;
 mod target_group;
 
 use super::api::{Api, Run};
-use super::protocol::{ApiError, Wire, Xml};
+use super::options::Quotas;
+use super::protocol::{ApiError, Params, Wire, Xml};
 use super::query::{self, Call, Operation};
+use super::world::Place;
 use super::world::rows::{Head, Tags};
 
 pub(crate) use self::load_balancer::remove;
@@ -40,6 +42,19 @@ fn find(name: &str) -> Result<&'static Operation, ApiError> {
         target_group::OPERATIONS,
     ];
     query::find(FAMILIES, name, "2015-12-01")
+}
+
+/// Runs an operation for a controller in a cluster.
+///
+/// # Errors
+/// As for any caller.
+pub(crate) fn ask(
+    name: &str,
+    params: &Params,
+    place: &mut Place<'_>,
+    limits: (&Quotas, jiff::Timestamp),
+) -> Result<(), ApiError> {
+    query::run_inside(find(name)?, params, place, limits).map(|_| ())
 }
 
 /// The service writes milliseconds.

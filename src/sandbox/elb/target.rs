@@ -101,7 +101,7 @@ fn register(call: &mut Call<'_>) -> Answer {
         if !registered {
             targets.retain(|target| target.id != id || target.port != port);
             let healthy_at = healthy_at(call, arn, (&id, port));
-            targets.push(Target { id, port, zone, healthy_at, drained_at: None });
+            targets.push(Target { id, port, zone, healthy_at, drained_at: None, failing: false });
         }
     }
     if targets.len() > MAX_TARGETS {
@@ -145,6 +145,8 @@ fn state(call: &Call<'_>, target: &Target, used: bool) -> (&'static str, Option<
         ("unused", Some(("Target.NotInUse", why)))
     } else if call.now < target.healthy_at {
         ("initial", Some(("Elb.RegistrationInProgress", "Target registration is in progress")))
+    } else if target.failing {
+        ("unhealthy", Some(("Target.FailedHealthChecks", "Health checks failed")))
     } else {
         ("healthy", None)
     }

@@ -10,6 +10,7 @@ pub(crate) mod rows;
 pub(crate) mod settle;
 pub(crate) mod store;
 pub(crate) mod table;
+pub(crate) mod watched;
 pub(crate) mod zones;
 
 use std::collections::BTreeMap;
@@ -19,11 +20,13 @@ use serde_json::Value;
 
 use self::ids::Mint;
 use self::rows::{
-    AccessEntry, Addon, Address, Cluster, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway, Listener,
-    LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface, Nodegroup, OidcProvider, PodIdentity, Role,
-    RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags, TargetGroup, Token, Update, Vpc, VpcPeering,
+    AccessEntry, Addon, Address, Cluster, Departed, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway,
+    KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface,
+    Nodegroup, OidcProvider, PodIdentity, Role, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags,
+    TargetGroup, Token, Update, Vpc, VpcPeering,
 };
 use self::table::{Row, Table};
+use self::watched::Watched;
 
 /// A row as it is written: region, table, id, object.
 pub(crate) type Written = (String, String, String, Value);
@@ -91,6 +94,11 @@ impl World {
         self.regions.values().chain(Some(&self.global).filter(|global| !global.is_empty()))
     }
 
+    /// Whether something changed inside of a cluster that is not written yet.
+    pub(crate) fn clusters_changed(&self) -> bool {
+        self.regions.values().any(|region| region.kubernetes_objects.is_changed())
+    }
+
     /// Takes out what must be written.
     pub(crate) fn drain(&mut self) -> Result<Vec<Written>, serde_json::Error> {
         let mut written = Vec::new();
@@ -131,6 +139,10 @@ macro_rules! region {
             /// Its name.
             pub(crate) name: String,
             furnished: bool,
+            /// Up to where the controllers in the clusters have seen everything.
+            pub(crate) watched: Watched,
+            /// What went from clusters lately; it does not persist.
+            pub(crate) departed: Departed,
             $($(#[$doc])* pub(crate) $field: Table<$row>,)*
         }
 
@@ -255,6 +267,10 @@ region! {
     pod_identities: PodIdentity,
     /// Changes to them that take time.
     updates: Update,
+    /// What is in them.
+    kubernetes_objects: KubernetesObject,
+    /// The stores behind their API servers.
+    kubernetes_stores: KubernetesStore,
     /// Instances.
     instances: Instance,
     /// Load balancers.

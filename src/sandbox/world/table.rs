@@ -39,11 +39,19 @@ pub(crate) struct Table<T> {
     links: BTreeMap<String, BTreeSet<String>>,
     due: BTreeSet<(Timestamp, String)>,
     changed: BTreeSet<String>,
+    /// How many changes there were since the process began.
+    changes: u64,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), links: BTreeMap::new(), due: BTreeSet::new(), changed: BTreeSet::new() }
+        Self {
+            rows: BTreeMap::new(),
+            links: BTreeMap::new(),
+            due: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            changes: 0,
+        }
     }
 }
 
@@ -73,8 +81,14 @@ impl<T: Row> Table<T> {
         self.rows.len()
     }
 
+    /// How many changes there were since the process began: where it stays, so did every object.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Adds an object, or replaces the one with its id.
     pub(crate) fn insert(&mut self, row: T) {
+        self.changes += 1;
         let id = row.head().id.clone();
         self.unlink(&id);
         for key in row.links() {
@@ -99,6 +113,7 @@ impl<T: Row> Table<T> {
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
         self.unlink(id);
         let row = self.rows.remove(id)?;
+        self.changes += 1;
         self.changed.insert(id.to_owned());
         Some(row)
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decode::under;
 use super::resolved::{
     Addon, ApiAccess, Ca, CaFiles, Cluster, ClusterName, EastWest, ExistingCluster, ExistingNetwork, ExtraRelease,
-    Ingress, Intermediate, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
+    Ingress, Intermediate, ManifestFile, Mesh, Move, Network, NetworkName, Nodes, Peering, Sample, Topology,
 };
 use super::rules::{INVALID_MOVE, MISSING_KEY};
 use super::schema::{
@@ -240,6 +240,7 @@ fn cluster(name: &str, table: &ClusterTable, document: &Document, required: &mut
                 "file = \"manifests/extra.yaml\"",
             )
         })
+        .map(|file| ManifestFile { file, objects: Vec::new() })
         .collect();
     Some(Cluster {
         name: ClusterName::new(name),

@@ -18,7 +18,7 @@ const GATEWAY: u16 = 15443;
 /// A value that is meshplan's to set: the release, the path in its values, and where it is said instead.
 type Owned = (Release, &'static [&'static str], &'static str);
 
-const OWNED: [Owned; 13] = [
+const OWNED: [Owned; 19] = [
     (Release::IstioBase, &["global", "enableReaderRBAC"], "remote clusters read through it"),
     (Release::Istiod, &["global", "meshID"], "write `id` in `[mesh]`"),
     (Release::Istiod, &["global", "network"], "write `istio_network` in the network's table"),
@@ -36,6 +36,16 @@ const OWNED: [Owned; 13] = [
     (Release::IstioEastwestgateway, &["networkGateway"], "write `istio_network` in the network's table"),
     (Release::IstioEastwestgateway, &["env", "ISTIO_META_REQUESTED_NETWORK_VIEW"], "it follows from the network"),
     (Release::IstioEastwestgateway, &["replicaCount"], "write `replicas` in `[east_west]`"),
+    (Release::IstioEastwestgateway, &["name"], "its Service finds its pods by it"),
+    (
+        Release::IstioEastwestgateway,
+        &["service", "type"],
+        "its Service is a load balancer, and made before the release",
+    ),
+    (Release::IstioIngressgateway, &["replicaCount"], "write `replicas` in `[ingress]`"),
+    (Release::IstioIngressgateway, &["name"], "its Service finds its pods by it"),
+    (Release::IstioIngressgateway, &["service", "type"], "its Service is a load balancer, and made before the release"),
+    (Release::IstioIngressgateway, &["networkGateway"], "that makes an east-west gateway of it"),
 ];
 
 const CONTROLLER: [Owned; 3] = [

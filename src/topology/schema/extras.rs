@@ -53,7 +53,7 @@ pub enum CaSource {
 impl CaSource {
     /// The word in a topology.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Generated => "generated",
             Self::Files => "files",
@@ -179,7 +179,7 @@ impl Release {
 
     /// The release's name in Helm and in a topology.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::IstioBase => "istio-base",
             Self::Istiod => "istiod",

@@ -19,7 +19,7 @@ use super::version;
 use super::{describe, is_name, many};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
-use crate::model::{Address, AttrPath, Input, Reference, Target, Value};
+use crate::model::{Address, AttrPath, Document, Input, Reference, Target, Value};
 use crate::resource::{
     Api, ClusterAccess, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership,
     ProviderError, RemoteId, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
@@ -169,7 +169,7 @@ impl KindRules for ControlPlane {
         1
     }
 
-    fn cluster_access(&self, target: &Target, _: &Value, outputs: &Value) -> Option<ClusterAccess> {
+    fn cluster_access(&self, target: &Target, _: &Document, outputs: &Document) -> Option<ClusterAccess> {
         super::access(target, outputs)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Head, Row, row};
+use super::{Head, Row, is_false, row};
 
 /// A network load balancer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,6 +101,9 @@ pub(crate) struct Target {
     /// When it has drained, once it was deregistered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) drained_at: Option<Timestamp>,
+    /// Whether its health checks fail, as whoever knows what is behind it says; the sandbox itself sends none.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) failing: bool,
 }
 
 row!(TargetGroup, "target-group", |group| vec![group.vpc_id.clone(), format!("name/{}", group.name)],

@@ -12,6 +12,7 @@
 //! | `iam` | IAM; they live in the pseudo-region `aws-global` |
 //! | `eks` | EKS |
 //! | `logs` | CloudWatch Logs |
+//! | `kubernetes` | what is in EKS's clusters |
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ mod eks;
 pub(crate) mod elb;
 pub(crate) mod iam;
 mod instance;
+mod kubernetes;
 mod logs;
 mod network;
 mod peering;
@@ -35,6 +37,7 @@ pub(crate) use self::eks::{
 pub(crate) use self::elb::{Listener, LoadBalancer, TargetGroup};
 pub(crate) use self::iam::{OidcProvider, Role};
 pub(crate) use self::instance::Instance;
+pub(crate) use self::kubernetes::{Departed, Departure, KubernetesObject, KubernetesStore};
 pub(crate) use self::logs::LogGroup;
 pub(crate) use self::network::{
     Address, AddressAssociation, DhcpOptions, EgressOnlyGateway, InternetGateway, Ipv4Block, Ipv6Block, NatFailure,
