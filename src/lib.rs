@@ -96,7 +96,7 @@
 //! | `STATE/MESH.plan.json` | [`state::store`] | the pending plan |
 //! | `~/.config/meshplan/identity.txt` | [`vault`] | the operator's identity, made when the first key is sealed; 0600 |
 //! | `STATE/sandbox/` | [`sandbox`] | the simulated cloud |
-//! | the topology | [`cli`] | read only |
+//! | the topology, and the files of manifests that it names | [`cli`] | read only |
 //! | `kubeconfig --out FILE` | [`cli`] | merged into; temp file, fsync, rename; 0600 |
 //! | `STATE/helm/` | [`kinds`] | while helm runs: its values and kubeconfigs, the charts that were fetched, who works on which release; 0600 |
 //! | the kubeconfig of an existing cluster | [`kinds`] | read only |

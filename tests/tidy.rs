@@ -8,6 +8,8 @@
 mod hygiene;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/permissions.rs"]
+mod permissions;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -164,6 +166,12 @@ fn files_name_no_machine_and_no_registry() {
 #[test]
 fn the_documents_are_there() {
     assert_tidy(hygiene::documents);
+}
+
+#[test]
+fn the_policy_for_callers_allows_what_is_called_and_no_more() {
+    let tree = Tree::load().unwrap();
+    assert_eq!(permissions::check(&tree), Vec::<String>::new());
 }
 
 #[test]

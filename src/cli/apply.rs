@@ -24,7 +24,7 @@ use crate::model::{Clock, Digest};
 use crate::plan::render::{clean, parse, text};
 use crate::plan::{Plan, Scope as PlanScope, moved_since};
 use crate::state::{Birth, Caller, Entry, Store, store};
-use crate::ui::{Console, Form, HEARTBEAT, REDRAW};
+use crate::ui::{Console, Form, PULSE, REDRAW};
 
 /// How many reasons a stale plan is given: the rest are of the same sort.
 const LISTED: usize = 10;
@@ -70,7 +70,7 @@ pub(super) async fn apply(
     let wanted = Wanted { state: store.state(), source: Some(&source), scope: scope(args, false) };
     let mut plan = make(context, Some(&session), wanted, &mut &console).await?;
     look_ahead(context, &session, &source, &plan).await?;
-    context.judge(&helm::check(&session, &plan).await, None)?;
+    context.judge(&helm::check(&session, &plan, true).await, None)?;
     let findings = helm::previews(context, Some(&session), store.state(), &source, &mut plan).await;
     context.judge(&findings, Some(&source))?;
     let again = next(context, &format!("apply {}", source.name));
@@ -237,7 +237,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
             None => Ok(Exit::Done),
         };
     }
-    context.judge(&helm::check(&ready.session, plan).await, None)?;
+    context.judge(&helm::check(&ready.session, plan, true).await, None)?;
     if !force {
         let foreign = foreign::foreign(&ready.session, ready.store.state(), plan).await?;
         if !foreign.is_empty() {
@@ -339,35 +339,25 @@ async fn engine(ready: &mut Ready<'_>, plan: &Plan) -> anyhow::Result<Option<Res
         interrupt: first,
         budgets: Budgets::default(),
     });
-    // The log's heart beats on the run's clock, the screen is drawn in real time.
-    let beside = async {
-        tokio::select! {
-            biased;
-            outcome = running => outcome,
-            never = beat(form == Form::Lines, &*session.clock, HEARTBEAT, console, &*session.clock) => match never {},
-        }
+    // Whoever looks lives in real time, whatever the run's clock is.
+    let every = match form {
+        Form::Live => Some(REDRAW),
+        Form::Lines => Some(PULSE),
+        Form::Json => None,
     };
     tokio::select! {
         biased;
-        outcome = session.drive(beside) => Ok(Some(outcome)),
+        outcome = session.drive(running) => Ok(Some(outcome)),
         () = second => Ok(None),
-        never = beat(form == Form::Live, &WallClock, REDRAW, console, &*session.clock) => match never {},
+        never = beat(every, console, &*session.clock) => match never {},
     }
 }
 
 /// Beats for as long as it is polled, or never.
-async fn beat(
-    wanted: bool,
-    rhythm: &dyn Clock,
-    every: Duration,
-    console: &RefCell<Console>,
-    clock: &dyn Clock,
-) -> Infallible {
-    if !wanted {
-        return std::future::pending().await;
-    }
+async fn beat(every: Option<Duration>, console: &RefCell<Console>, clock: &dyn Clock) -> Infallible {
+    let Some(every) = every else { return std::future::pending().await };
     loop {
-        rhythm.sleep(every).await;
+        WallClock.sleep(every).await;
         console.borrow_mut().beat(clock);
     }
 }

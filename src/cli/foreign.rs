@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::session::{Session, aws_region};
 use crate::kinds::teardown::Sweep;
 use crate::kinds::teardown::foreign::{Foreign, load_balancers};
-use crate::model::{Code, Diagnostic};
+use crate::model::{Address, Code, Diagnostic};
 use crate::plan::render::counted;
 use crate::plan::{Action, Plan};
 use crate::resource::{ErrorClass, KindRules as _, ProviderError, RemoteId};
@@ -18,8 +18,7 @@ use crate::state::State;
 /// Looks before giving up on a service that does not answer.
 const TRIES: u32 = 5;
 
-/// The load balancers of the clusters that a plan deletes, whose Services are not ours: none are, as long as meshplan
-/// declares no Services.
+/// The load balancers of the clusters that a plan deletes, whose Services are not in the state.
 pub(super) async fn foreign(session: &Session, state: &State, plan: &Plan) -> anyhow::Result<Vec<Foreign>> {
     let mut sweeps: BTreeMap<&str, Vec<RemoteId>> = BTreeMap::new();
     let goes = |action| matches!(action, Action::Delete | Action::Replace);
@@ -34,7 +33,7 @@ pub(super) async fn foreign(session: &Session, state: &State, plan: &Plan) -> an
     }
     let mut found = Vec::new();
     for (region, sweeps) in sweeps {
-        let looking = patiently(session, region, &sweeps);
+        let looking = patiently(session, state, region, &sweeps);
         let here = session.drive(looking).await.with_context(|| {
             format!("could not look for load balancers in {region} that are not meshplan's (`--force` does not look)")
         })?;
@@ -43,17 +42,31 @@ pub(super) async fn foreign(session: &Session, state: &State, plan: &Plan) -> an
     Ok(found)
 }
 
-async fn patiently(session: &Session, region: &str, sweeps: &[RemoteId]) -> Result<Vec<Foreign>, ProviderError> {
+async fn patiently(
+    session: &Session,
+    state: &State,
+    region: &str,
+    sweeps: &[RemoteId],
+) -> Result<Vec<Foreign>, ProviderError> {
+    let ours = |cluster: &str, service: &str| is_ours(state, cluster, service);
     let mut pause = Duration::from_millis(500);
     for _ in 1..TRIES {
-        match load_balancers(&session.cloud, region, sweeps, &[]).await {
+        match load_balancers(&session.cloud, region, sweeps, ours).await {
             // One that was deleted between two requests fails the look too: the next does not list it.
             Err(error) if passes(error.class) => session.clock.sleep(pause).await,
             answer => return answer,
         }
         pause *= 2;
     }
-    load_balancers(&session.cloud, region, sweeps, &[]).await
+    load_balancers(&session.cloud, region, sweeps, ours).await
+}
+
+/// Whether meshplan put a Service (`NAMESPACE/NAME`) into a cluster, by its address in state. What we build has its name in
+/// EKS from the topology, as its addresses do.
+fn is_ours(state: &State, cluster: &str, service: &str) -> bool {
+    service.split_once('/').is_some_and(|(namespace, name)| {
+        state.records.contains_key(&Address::new("kubernetes.manifest", &[cluster, namespace, "service", name]))
+    })
 }
 
 fn passes(class: ErrorClass) -> bool {

@@ -45,8 +45,9 @@ pub(super) fn program(context: &Context, aws: &aws_config::SdkConfig, clock: &Ar
     }))
 }
 
-/// Asks for helm if the plan needs it. Without it nothing that the plan makes first would be of use.
-pub(super) async fn check(session: &Session, plan: &Plan) -> Vec<Diagnostic> {
+/// Asks for helm if the plan needs it. Without it nothing that the plan makes first would be of use: an error when it is
+/// about to be applied, a warning while it is only made.
+pub(super) async fn check(session: &Session, plan: &Plan, applies: bool) -> Vec<Diagnostic> {
     let needs = |change: &&Change| {
         change.address.kind() == RELEASE && !matches!(change.action, Action::NoOp | Action::Forget | Action::Adopt)
     };
@@ -58,8 +59,9 @@ pub(super) async fn check(session: &Session, plan: &Plan) -> Vec<Diagnostic> {
             Vec::new()
         }
         Err(error) => {
+            let severe = if applies { Diagnostic::error } else { Diagnostic::warning };
             let releases = plan.changes.iter().filter(needs).count();
-            let finding = Diagnostic::error(Code("no-helm"), error.message).note(format!(
+            let finding = severe(Code("no-helm"), error.message).note(format!(
                 "{} needs it, of {} in this plan",
                 first.address,
                 counted(releases, "release")

@@ -44,15 +44,21 @@ pub(super) async fn plan(context: &Context, args: PlanArgs) -> anyhow::Result<Ex
     let mut plan = make(context, session.as_ref(), wanted, &mut console).await?;
     if let Some(session) = &session {
         look_ahead(context, session, &source, &plan).await?;
-        context.judge(&helm::check(session, &plan).await, None)?;
         let foreign = foreign::foreign(session, &state, &plan).await?;
         if !foreign.is_empty() {
             context.judge(&[foreign::finding(&foreign, false)], None)?;
             plan.notes.extend(foreign.iter().map(foreign::sentence));
         }
     }
-    let findings = helm::previews(context, session.as_ref(), &state, &source, &mut plan).await;
-    context.judge(&findings, Some(&source))?;
+    let without_helm = match &session {
+        Some(session) => helm::check(session, &plan, false).await,
+        None => Vec::new(),
+    };
+    context.judge(&without_helm, None)?;
+    if without_helm.is_empty() {
+        let findings = helm::previews(context, session.as_ref(), &state, &source, &mut plan).await;
+        context.judge(&findings, Some(&source))?;
+    }
     // What whoever applies it later has to find again.
     plan.basis = assume(&plan, &state)?;
     plan.region.clone_from(&source.region);

@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region};
 
 use super::clock::WallClock;
 use super::context::Context;
+use super::sandboxed::helm::SandboxHelm;
 use super::sandboxed::route::SandboxRoute;
 use super::{helm, identity};
 use crate::kinds::registry;
@@ -48,9 +49,12 @@ impl Session {
         if context.globals.sandbox {
             let sandbox = open_sandbox(context)?;
             let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
-            let cloud = Cloud::new(sandbox.sdk_config())
+            let config = sandbox.sdk_config();
+            let helm = SandboxHelm::new(&sandbox, Arc::clone(&clock), helm::program(context, &config, &clock));
+            let cloud = Cloud::new(config)
                 .with_keeper(vault.clone())
                 .with_clock(Arc::clone(&clock))
+                .with_helm(Rc::new(helm))
                 .with_route(Rc::new(SandboxRoute::of(&sandbox)));
             return Ok(Self { registry: registry(), cloud, clock, vault, sandbox: Some(sandbox) });
         }

@@ -8,6 +8,7 @@ mod cluster;
 mod declaration;
 mod mesh;
 mod network;
+mod peering;
 mod site;
 pub mod trust;
 
@@ -40,7 +41,8 @@ pub fn compile(topology: &Topology) -> Compiled {
         }
     }
     trust::compile(topology, &mut compiled);
-    let mesh = cluster::Mesh::new(topology, &sites);
+    let peers = peering::compile(topology, &sites, &mut compiled);
+    let mesh = cluster::Mesh::new(topology, &sites, &peers);
     let mut grounds = BTreeMap::new();
     for cluster in topology.clusters.values() {
         if let Some(ground) = cluster::compile(&mesh, cluster, &mut compiled) {
@@ -50,21 +52,7 @@ pub fn compile(topology: &Topology) -> Compiled {
     mesh::compile(&mesh, &grounds, &mut compiled);
     // Addresses are unique by construction: each has its kind and the name of its network or cluster.
     compiled.declarations.sort_unstable_by(|a, b| a.address.cmp(&b.address));
-    compiled.notes.extend(not_planned(topology));
     compiled
-}
-
-/// What is declared and not built by this version.
-fn not_planned(topology: &Topology) -> Option<String> {
-    let names: Vec<&str> = topology.peerings.keys().map(String::as_str).collect();
-    match names.as_slice() {
-        [] => None,
-        [only] => Some(format!("the peering {only} is declared, and this version does not build it")),
-        [first, rest @ ..] => Some(format!(
-            "the peerings {first} and {} more are declared, and this version does not build them",
-            rest.len()
-        )),
-    }
 }
 
 #[cfg(test)]

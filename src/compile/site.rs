@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub(super) egress: Vec<Address>,
     /// The subnets and routes that internet-facing load balancers stand on.
     pub(super) public: Vec<Address>,
+    /// Its route tables, by their part of an address; none of a network that is not ours.
+    pub(super) route_tables: Vec<(String, Address)>,
     /// What its pods' IPv4 connections come from, as ranges.
     pub(super) nat_cidrs: Vec<Input<String>>,
     /// Whether it has an IPv6 block.

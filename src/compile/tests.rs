@@ -104,14 +104,6 @@ fn an_existing_network_is_one_look() {
 }
 
 #[test]
-fn what_is_declared_and_not_built_is_said() {
-    let compiled = compiled(
-        "[networks.n1]\ncidr = \"10.1.0.0/16\"\n[networks.n2]\ncidr = \"10.2.0.0/16\"\n[peering.p]\nnetworks = [\"n1\", \"n2\"]\n",
-    );
-    assert_eq!(compiled.notes, ["the peering p is declared, and this version does not build it"]);
-}
-
-#[test]
 fn networks_with_one_range_stay_apart() {
     let text = "[networks.n1]\ncidr = \"10.1.0.0/16\"\n[networks.n2]\ncidr = \"10.1.0.0/16\"\nregion = \"eu-west-1\"\n";
     let compiled = compiled(text);

@@ -2,7 +2,7 @@
 //!
 //! Entry points: [`compile`], and [`authority`] for whatever puts a cluster's authority into it. Both kinds of authority
 //! yield the same: `certificate`, `chain`, `root` and `key`, as Istio's secret `cacerts` holds them. An external authority
-//! is somebody else's altogether, and one of AWS Private CA is not built by this version.
+//! is somebody else's altogether; one of AWS Private CA is refused by what would stand on it (`mesh`).
 
 use serde::Serialize;
 
@@ -24,11 +24,7 @@ pub fn compile(topology: &Topology, compiled: &mut Compiled) {
         (CaSource::Generated, _) => lowering.generated(),
         (CaSource::Files, Some(files)) if files.key.is_some() => lowering.own_root(files),
         (CaSource::Files, Some(files)) => lowering.ready(files),
-        (CaSource::AcmPca, _) => lowering.compiled.notes.push(
-            "the authority in AWS Private CA is declared, and this version does not build on it: clusters get no `cacerts`"
-                .to_owned(),
-        ),
-        (CaSource::Files, None) | (CaSource::External, _) => {}
+        (CaSource::Files, None) | (CaSource::External | CaSource::AcmPca, _) => {}
     }
 }
 

@@ -28,6 +28,7 @@ pub static KINDS: &[&dyn DynKind] = &[
     &aws::security_group_rule::SecurityGroupRule,
     &aws::subnet::Subnet,
     &aws::vpc::Vpc,
+    &aws::vpc_peering_connection::VpcPeeringConnection,
     &eks::access_entry::AccessEntry,
     &eks::addon::Addon,
     &eks::cluster::ControlPlane,

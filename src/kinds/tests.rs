@@ -92,6 +92,7 @@ fn every_kind_keeps_what_the_contract_asks() {
     holds_for(&aws::security_group_rule::SecurityGroupRule, &mut seen);
     holds_for(&aws::subnet::Subnet, &mut seen);
     holds_for(&aws::vpc::Vpc, &mut seen);
+    holds_for(&aws::vpc_peering_connection::VpcPeeringConnection, &mut seen);
     holds_for(&eks::access_entry::AccessEntry, &mut seen);
     holds_for(&eks::addon::Addon, &mut seen);
     holds_for(&eks::cluster::ControlPlane, &mut seen);

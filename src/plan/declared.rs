@@ -41,8 +41,9 @@ impl<'a> Planner<'a> {
         };
         let record = self.state.records.get(&declaration.address);
         let recorded = rules.possession() == Possession::Recorded;
-        let observed = self.inputs.observed.filter(|_| !recorded);
-        let observation = observed.and_then(|observed| observed.get(&declaration.address));
+        let observation = self.inputs.observed.and_then(|observed| observed.get(&declaration.address));
+        // Of what is nothing but a record only this is ever seen: that it is gone with the cluster it was in.
+        let observation = observation.filter(|seen| !recorded || matches!(seen, Observation::Absent));
         let validity = expiry::validity(rules, record, observation);
         self.validities.extend(validity.map(|validity| (declaration.address.clone(), validity)));
         let mut facts = Facts {
@@ -59,7 +60,8 @@ impl<'a> Planner<'a> {
             return;
         }
         if recorded {
-            facts.observation = Some(Cow::Owned(recollection(record, facts.prior)));
+            let seen = facts.observation.take();
+            facts.observation = seen.or_else(|| Some(Cow::Owned(recollection(record, facts.prior))));
         } else if facts.prior == Prior::None && self.is_lost(&facts) {
             facts.prior = Prior::Lost;
         }

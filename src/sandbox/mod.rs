@@ -54,6 +54,7 @@ use jiff::Timestamp;
 
 pub use self::clock::{Flowing, Hold, SimClock, Speed, SpeedError};
 pub use self::faults::{Faults, FaultsError};
+pub use self::kubernetes::charts;
 pub use self::kubernetes::route::{Clusters, Executed, Pod};
 pub use self::options::{Options, Profile, Quotas, Throttle};
 pub use self::serve::ServeError;

@@ -48,8 +48,8 @@ pub struct Count {
 }
 
 impl Status {
-    /// Counts; NAT gateways and instances that are only still listed (deleted, failed, terminated) do not
-    /// count.
+    /// Counts; NAT gateways, instances and connections between VPCs that are only still listed (deleted, failed,
+    /// terminated) do not count.
     pub(crate) fn of(service: &Service) -> Self {
         let now = service.clock.now();
         let mut state = service.state();
@@ -60,6 +60,9 @@ impl Status {
             .map(|region| {
                 let listed = |table: &str| match table {
                     "natgateway" => region.nat_gateways.iter().filter(|nat| nat.released).count(),
+                    "vpc-peering-connection" => {
+                        region.vpc_peerings.iter().filter(|peering| peering.is_over(now)).count()
+                    }
                     "instance" => region.instances.iter().filter(|instance| instance.released).count(),
                     _ => 0,
                 };

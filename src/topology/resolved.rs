@@ -4,7 +4,7 @@
 //! because it may not exist. Notes say what was derived and why; the plan shows them.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::schema::{
-    Ami, Azs, CaSource, Capacity, DurationText, IpAddressType, IpFamily, IstioVersion, KeyKind, KubernetesVersion, Nat,
-    NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values, WorkloadIdentity,
+    Ami, Azs, CaSource, Capacity, DurationText, IpAddressType, IpFamily, IstioVersion, KeyKind, KubernetesVersion,
+    LogType, Nat, NodeMode, PeeringVia, PublicAccess, Region, Release, Role, Scheme, Sources, Values, WorkloadIdentity,
 };
 use crate::model::Address;
 
@@ -195,6 +195,10 @@ pub struct Cluster {
     pub workload_identity: WorkloadIdentity,
     /// Whether EKS itself refuses to delete it.
     pub deletion_protection: bool,
+    /// The logs that its control plane writes.
+    pub logging: BTreeSet<LogType>,
+    /// The ids of further security groups of its control plane.
+    pub security_groups: Vec<String>,
     /// The families of its east-west load balancer.
     pub gateway: IpAddressType,
     /// The name of its east-west load balancer, if one was given.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 
 use crate::model::Clock;
 use crate::model::event::{Event, Sink, Stamped};
@@ -13,9 +12,12 @@ use crate::plan::render::{Tone, clean, counted, duration};
 use super::progress::{Progress, frame};
 use super::streams::Streams;
 
-/// A log without a terminal says something at least this often, in seconds on the run's clock: CI systems take ten
-/// silent minutes for a hang.
+/// A log without a terminal says something this often, in real time whatever the run's clock is: who looks at it takes
+/// a long silence for a hang.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether such a log has been silent for [`HEARTBEAT`].
+pub const PULSE: Duration = Duration::from_secs(5);
 
 /// How often the live view is drawn, in real time: often enough to be seen as moving.
 pub const REDRAW: Duration = Duration::from_millis(200);
@@ -38,15 +40,15 @@ pub struct Console {
     form: Form,
     progress: Progress,
     bar: Option<ProgressBar>,
-    /// When something was last said.
-    spoke: Option<Timestamp>,
+    /// How long nothing was said, in whole [`PULSE`]s.
+    silent: Duration,
 }
 
 impl Console {
     /// A console of this form.
     #[must_use]
     pub fn new(streams: Streams, form: Form) -> Self {
-        Self { streams, form, progress: Progress::new(), bar: None, spoke: None }
+        Self { streams, form, progress: Progress::new(), bar: None, silent: Duration::ZERO }
     }
 
     /// How the run is shown.
@@ -68,7 +70,8 @@ impl Console {
         }
     }
 
-    /// Draws the live view, or says that the run is alive if nothing was said for [`HEARTBEAT`].
+    /// Draws the live view; in a log, which has a beat each [`PULSE`], says that the run is alive if nothing was said for
+    /// [`HEARTBEAT`]. `clock` is the run's.
     pub fn beat(&mut self, clock: &dyn Clock) {
         self.progress.at(clock);
         if let Some(bar) = &self.bar {
@@ -76,11 +79,10 @@ impl Console {
             bar.tick();
             return;
         }
-        let now = clock.now();
-        let quiet = self.spoke.is_none_or(|spoke| now.duration_since(spoke).unsigned_abs() >= HEARTBEAT);
-        if self.form == Form::Lines && self.progress.is_running() && quiet {
-            self.streams.say(&self.progress.heartbeat());
-            self.spoke = Some(now);
+        self.silent += PULSE;
+        if self.form == Form::Lines && self.progress.is_running() && self.silent >= HEARTBEAT {
+            let line = self.progress.heartbeat();
+            self.say(&line);
         }
     }
 
@@ -91,8 +93,8 @@ impl Console {
         }
     }
 
-    fn say(&mut self, at: Timestamp, line: &str) {
-        self.spoke = Some(at);
+    fn say(&mut self, line: &str) {
+        self.silent = Duration::ZERO;
         match &self.bar {
             Some(bar) => bar.println(line),
             None => self.streams.say(line),
@@ -113,7 +115,7 @@ impl Sink for Console {
         }
         if let Some((tone, line)) = line(&event.event, self.progress.done()) {
             let line = self.streams.err_style().paint(tone, &line);
-            self.say(event.at, &line);
+            self.say(&line);
         }
     }
 }

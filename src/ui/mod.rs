@@ -8,6 +8,6 @@ pub mod diagnostics;
 pub mod progress;
 pub mod streams;
 
-pub use console::{Console, Form, HEARTBEAT, REDRAW};
+pub use console::{Console, Form, PULSE, REDRAW};
 pub use progress::{Progress, frame};
 pub use streams::{Streams, Wishes};

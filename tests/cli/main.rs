@@ -2,6 +2,7 @@
 //! environment, over the sandbox. Hermetic: no network, no account, nothing outside a directory of the test's own.
 
 mod clusters;
+mod foreign;
 mod looks;
 mod refusals;
 mod runs;

@@ -11,10 +11,12 @@
 
 mod crashes;
 mod faults;
+mod identity;
 mod makespan;
 mod pick_up;
 #[path = "../support/rig.rs"]
 mod rig;
+mod settings;
 mod teardown;
 #[path = "../support/touches.rs"]
 mod touches;

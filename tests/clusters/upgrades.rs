@@ -73,6 +73,20 @@ fn two_versions_at_once_are_refused_with_the_way() {
 }
 
 #[test]
+fn managed_nodes_and_auto_mode_do_not_change_places_under_what_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = start(folder.path());
+    process.apply(&declarations(&topology("two-network.toml")));
+    let auto = "[clusters.cluster-1]\nnodes = { mode = \"auto\" }\n";
+    let wanted = declarations(&topology("two-network.toml").replace("[clusters.cluster-1]\n", auto));
+    let sandbox = process.sandbox.clone();
+    let planned = run(sandbox.drive(process.process.planned(&wanted, &Scope::default())));
+    assert!(planned.plan.is_none());
+    let text = format!("{:?}", planned.diagnostics);
+    assert!(text.contains("load balancers") && text.contains("cluster of another name"), "{text}");
+}
+
+#[test]
 fn other_instance_types_make_a_new_node_group_before_the_old_one_goes() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = start(folder.path());

@@ -1,6 +1,8 @@
 //! Updates that take time, deletes that are put off, waits that are diagnosed, and what is nothing but its record.
 
 use meshplan::compile::Declaration;
+use meshplan::model::Target;
+use meshplan::model::event::Event;
 use meshplan::plan::{Action, Inputs, Plan, Scope, plan};
 use meshplan::resource::ErrorClass;
 
@@ -158,4 +160,38 @@ fn a_lost_answer_about_a_record_is_asked_for_again_with_its_token() {
     assert_eq!((tokens.len(), tokens[0] == tokens[1]), (2, true));
     rig.apply(&[note(2)]);
     assert_eq!(requests("update a"), 2);
+}
+
+#[test]
+fn what_is_only_recorded_is_asked_for_until_it_is_true() {
+    let mut rig = Rig::new();
+    world(|world| world.not_yet.insert("a".to_owned(), 5));
+    let outcome = rig.apply(&[note(1), kind_on("toy.thing", "b", &["toy.note/a"])]);
+    assert_eq!(requests("create a"), 6, "five times it was not so");
+    assert!(outcome.seconds > 0.5, "{}", outcome.seconds);
+    let waited = rig.events.iter().filter(|stamped| matches!(&stamped.event, Event::StepWaiting { .. })).count();
+    assert!(waited >= 5, "{waited}");
+    assert_eq!(rig.there(), ["toy.note a", "toy.thing b"]);
+    // One that never comes true ends, and leaves nothing that stands on it.
+    world(|world| world.not_yet.insert("c".to_owned(), u32::MAX));
+    let never = declare("toy.note/c", &thing("c"));
+    let plan = rig.plan(&[note(1), kind_on("toy.thing", "b", &["toy.note/a"]), never.clone()]);
+    let outcome = rig.apply_plan(&plan).unwrap();
+    assert_eq!(outcome.failures[0].error, "toy.note: not ready after 60 s: nobody has written it yet");
+    world(|world| world.not_yet.clear());
+    rig.apply(&[note(1), kind_on("toy.thing", "b", &["toy.note/a"]), never]);
+}
+
+#[test]
+fn what_is_only_recorded_is_gone_with_its_cluster() {
+    let mut rig = Rig::new();
+    let cluster = declare("toy.thing/cluster", &thing("cluster"));
+    let mut inside = kind_on("toy.note", "a", &["toy.thing/cluster"]);
+    inside.target = Target::Cluster { cluster: cluster.address.clone() };
+    rig.apply(&[cluster.clone(), inside.clone()]);
+    world(|world| world.objects.clear());
+    let plan = rig.plan(&[]);
+    let actions: Vec<String> = plan.changes.iter().map(|c| format!("{} {:?}", c.address, c.action)).collect();
+    assert_eq!(actions, ["toy.note/a Forget", "toy.thing/cluster Forget"], "nothing can be asked of it");
+    rig.apply(&[cluster, inside]);
 }

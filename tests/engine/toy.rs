@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub(crate) next: u64,
     /// How often a delete is put off before it is accepted, by name.
     pub(crate) put_off: BTreeMap<String, u32>,
+    /// How often the create of a record answers that it is pending, by name.
+    pub(crate) not_yet: BTreeMap<String, u32>,
     /// What a toy says is wrong when it takes too long.
     pub(crate) findings: Vec<String>,
     /// Tokens that creates of records came with.
@@ -312,7 +314,12 @@ impl ResourceKind for Toy {
                 let id = format!("note-{}", spec.name);
                 let outputs =
                     Outputs { handle: format!("handle-of-{id}"), size_handle: "noted".to_owned(), token: id.clone() };
-                let live = Live { spec: spec.clone(), outputs, status: Status::Ready };
+                let waits = world.not_yet.get_mut(&spec.name).filter(|times| **times > 0);
+                let status = waits.map_or(Status::Ready, |times| {
+                    *times -= 1;
+                    Status::Pending("nobody has written it yet".to_owned())
+                });
+                let live = Live { spec: spec.clone(), outputs, status };
                 return Ok(Created { id: RemoteId::new(id), live: Some(live) });
             }
             world.next += 1;

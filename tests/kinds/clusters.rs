@@ -57,6 +57,7 @@ fn control_plane() -> cluster::Spec {
         role_arn: role("control-plane"),
         version: "1.34".to_owned(),
         subnet_ids: vec!["subnet-0a".into(), "subnet-0b".into()],
+        security_group_ids: Vec::new(),
         endpoint_public_access: true,
         endpoint_private_access: true,
         public_access_cidrs: vec!["203.0.113.0/24".into()],
@@ -65,6 +66,7 @@ fn control_plane() -> cluster::Spec {
         authentication_mode: "API".to_owned(),
         support_type: "STANDARD".to_owned(),
         auto_mode: None,
+        logging: Vec::new(),
         deletion_protection: false,
         bootstrap_creator_admin: false,
         tags: tags(),
@@ -99,6 +101,7 @@ fn plug_in() -> addon::Spec {
         kubernetes_version: "1.34".to_owned(),
         configuration: Value::Object([("env".to_owned(), environment)].into()),
         pod_identity: None,
+        service_account_role_arn: None,
         tags: tags(),
     }
 }
@@ -149,6 +152,7 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
             declarations.push(declaration(admin.clone(), &administrator(), &[&there]));
             declarations.push(declaration(pods.clone(), &controller(), &[&there]));
             let plain = addon::Spec { configuration: Value::Object(BTreeMap::new()), ..plug_in() };
+            let federated = addon::Spec { service_account_role_arn: Some(role("cni")), ..plug_in() };
             let namespaces = access_entry::Scope::Namespaces(vec!["istio-system".to_owned(), "sample".to_owned()]);
             let viewer = access_entry::Spec {
                 policies: vec![
@@ -158,7 +162,12 @@ pub(crate) async fn walk(cloud: &Cloud, clock: &dyn Clock, parts: Parts) {
                 ..administrator()
             };
             let other = pod_identity_association::Spec { role_arn: role("other"), ..controller() };
-            changes.extend([(cni, value(&plain)), (admin, value(&viewer)), (pods, value(&other))]);
+            changes.extend([
+                (cni.clone(), value(&plain)),
+                (cni, value(&federated)),
+                (admin, value(&viewer)),
+                (pods, value(&other)),
+            ]);
         }
     }
     let forgotten: &[&str] = match parts {

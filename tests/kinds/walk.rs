@@ -40,11 +40,15 @@ pub(crate) struct Made {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk through a dual-stack network, with further lines for its table.
+    /// A walk through a dual-stack network, with further lines for its table, that is peered with one of its own region
+    /// and one of another.
     pub(crate) fn new(cloud: &'a Cloud, clock: &'a dyn Clock, further: &str) -> Self {
         let text = format!(
             "schema = 1\n[mesh]\nid = \"walk\"\nregion = \"us-west-2\"\n\
-             [networks.n]\ncidr = \"10.7.0.0/16\"\nazs = 2\ndual_stack = true\n{further}"
+             [networks.n]\ncidr = \"10.7.0.0/16\"\nazs = 2\ndual_stack = true\n{further}\
+             [networks.near]\ncidr = \"10.8.0.0/16\"\nazs = 2\ndual_stack = true\n\
+             [networks.far]\ncidr = \"10.9.0.0/16\"\nazs = 2\ndual_stack = true\nregion = \"eu-west-1\"\n\
+             [peering.near]\nnetworks = [\"n\", \"near\"]\n[peering.far]\nnetworks = [\"n\", \"far\"]\n"
         );
         let parsed = parse(&text);
         let topology = parsed.topology.unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
@@ -261,7 +265,7 @@ impl<'a> Walk<'a> {
             let part = |made: &&Made| made.declaration.address.as_str().contains(&format!("aws.subnet/n/{tier}"));
             made.values().filter(part).map(|made| made.id.as_str()).collect()
         };
-        let vpc = made.values().find(|made| made.kind.name() == "aws.vpc").unwrap();
+        let vpc = &made[&Address::new("aws.vpc", &["n"])];
         let spec = serde_json::json!({
             "vpc_id": vpc.id.as_str(), "cidr": "10.7.0.0/16", "private_subnets": ids("private"),
             "public_subnets": ids("public"), "dual_stack": true, "ipv4_egress": true, "role_tags": true

@@ -121,6 +121,7 @@ impl Whole {
             role_arn: arn_of("control-plane"),
             version: "1.34".to_owned(),
             subnet_ids: self.subnets(),
+            security_group_ids: Vec::new(),
             endpoint_public_access: true,
             endpoint_private_access: true,
             public_access_cidrs: vec!["203.0.113.0/24".into()],
@@ -129,6 +130,7 @@ impl Whole {
             authentication_mode: "API".to_owned(),
             support_type: "STANDARD".to_owned(),
             auto_mode: None,
+            logging: Vec::new(),
             deletion_protection: false,
             bootstrap_creator_admin: true,
             tags: tags(),
@@ -192,6 +194,7 @@ fn add_on(name: &str) -> addon::Spec {
         kubernetes_version: "1.34".to_owned(),
         configuration: Value::Object(BTreeMap::new()),
         pod_identity: None,
+        service_account_role_arn: None,
         tags: tags(),
     }
 }

@@ -8,8 +8,10 @@ mod conflicts;
 mod control_plane;
 mod definitions;
 mod faults;
+mod pods;
 mod proxy;
 mod resource;
+mod sockets;
 #[path = "../support/stand_ins.rs"]
 mod stand_ins;
 mod walk;

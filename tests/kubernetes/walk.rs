@@ -144,7 +144,7 @@ async fn walk_a_manifest() {
     let seen = plane.kubectl(&["get", "service", "gateway", "-n", "walk", "-o", seen]).unwrap().stdout().unwrap();
     assert_eq!(seen, r#"15443 {"a":"2"}"#);
 
-    let spec = load_balancer::Spec { namespace: "walk".to_owned(), service: "gateway".to_owned() };
+    let spec = load_balancer::Spec { namespace: "walk".to_owned(), service: "gateway".to_owned(), targets: None };
     let balancer = Resource::new(plane, "kubernetes.load_balancer", &spec);
     let live = begin(&balancer).await;
     assert_eq!(live.outputs.value().get("address"), Some(&"gateway-walk.elb.test".into()));
@@ -169,7 +169,7 @@ fn a_load_balancer_without_an_address_is_waited_for_and_diagnosed() {
     });
     run(async {
         Resource::manifest(plane, manifest).make().await;
-        let spec = load_balancer::Spec { namespace: "no-lb".to_owned(), service: "gateway".to_owned() };
+        let spec = load_balancer::Spec { namespace: "no-lb".to_owned(), service: "gateway".to_owned(), targets: None };
         let balancer = Resource::new(plane, "kubernetes.load_balancer", &spec);
         balancer.create().await.unwrap();
         let live = balancer.read().await.unwrap().unwrap();

@@ -8,6 +8,7 @@ mod crashes;
 mod makespan;
 #[path = "../support/networks.rs"]
 mod networks;
+mod peering;
 mod plans;
 #[path = "../support/rig.rs"]
 mod rig;

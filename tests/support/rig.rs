@@ -1,5 +1,6 @@
 //! One mesh: a state folder, a cloud, and what a command does with them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use meshplan::compile::{Declaration, compile};
 use meshplan::kinds;
 use meshplan::model::event::Stamped;
 use meshplan::model::fuse::Fuse;
-use meshplan::model::{Clock, Digest};
+use meshplan::model::{Address, Clock, Digest, Target};
 use meshplan::plan::{Inputs, Plan, Planned, Scope, plan};
 use meshplan::refresh::refresh;
 use meshplan::resource::{Cloud, Registry};
@@ -26,11 +27,29 @@ pub(crate) fn vault(folder: &Path) -> Vault {
     Vault::new(Some(folder.join("identity.txt")), Vec::new(), LINEAGE)
 }
 
-/// The declarations of a topology's text, which must be without errors.
-pub(crate) fn declarations(text: &str) -> Vec<Declaration> {
+/// Everything that a topology's text declares, which must be without errors.
+#[allow(dead_code, reason = "each test binary has its own part of the mesh in view")]
+pub(crate) fn whole_mesh(text: &str) -> Vec<Declaration> {
     let parsed = parse(text);
     assert!(!parsed.has_errors(), "{:#?}", parsed.diagnostics);
     compile(&parsed.topology.unwrap()).declarations
+}
+
+/// The declarations of a topology's text outside of clusters: networks, clusters, and what sweeps up after them.
+#[allow(dead_code, reason = "each test binary has its own part of the mesh in view")]
+pub(crate) fn declarations(text: &str) -> Vec<Declaration> {
+    let is_outside = |declaration: &Declaration| match &declaration.target {
+        Target::Aws { .. } => true,
+        Target::Local => !declaration.address.kind().starts_with("pki."),
+        Target::Cluster { .. } => false,
+    };
+    let mut all = whole_mesh(text);
+    all.retain(is_outside);
+    let kept: BTreeSet<Address> = all.iter().map(|declaration| declaration.address.clone()).collect();
+    for declaration in &mut all {
+        declaration.depends_on.retain(|address| kept.contains(address));
+    }
+    all
 }
 
 /// The text of a committed topology.

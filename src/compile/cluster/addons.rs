@@ -87,9 +87,14 @@ impl Lowering<'_> {
         // What is ours comes last: a rule refuses to have it said twice, and this is what it relies on.
         let mut configuration = given.map(|addon| addon.configuration.clone()).unwrap_or_default();
         merge(&mut configuration, ours);
-        let role = roles.and_then(|roles| roles.workloads.as_ref()?.vpc_cni.as_ref());
-        let pod_identity =
-            role.map(|role| addon::PodIdentity { service_account: CNI_ACCOUNT.to_owned(), role_arn: Roles::arn(role) });
+        let role = roles.and_then(|roles| Some(Roles::arn(&roles.workloads.as_ref()?.vpc_cni)));
+        let (pod_identity, service_account_role_arn) = match self.cluster.workload_identity {
+            WorkloadIdentity::PodIdentity => {
+                let account = CNI_ACCOUNT.to_owned();
+                (role.map(|role_arn| addon::PodIdentity { service_account: account, role_arn }), None)
+            }
+            WorkloadIdentity::Irsa => (None, role),
+        };
         let spec = addon::Spec {
             cluster: self.name(),
             name: name.to_owned(),
@@ -97,6 +102,7 @@ impl Lowering<'_> {
             kubernetes_version: self.cluster.kubernetes.to_string(),
             configuration: value(configuration),
             pod_identity,
+            service_account_role_arn,
             tags: self.tags(&address, &self.label(name)),
         };
         let origin = match given {

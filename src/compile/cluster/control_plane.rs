@@ -47,11 +47,19 @@ impl Lowering<'_> {
                 cluster.kubernetes
             ));
         }
+        if !cluster.logging.is_empty() {
+            notes.push(format!(
+                "its logs go to the log group /aws/eks/{}/cluster, which CloudWatch charges for and which stays when the \
+                 cluster goes",
+                cluster.name
+            ));
+        }
         let spec = eks::Spec {
             name: cluster.name.as_str().to_owned(),
             role_arn: Roles::arn(&roles.control_plane),
             version: cluster.kubernetes.to_string(),
             subnet_ids: self.site.private_subnets.clone(),
+            security_group_ids: cluster.security_groups.iter().map(|id| Input::from(id.as_str())).collect(),
             endpoint_public_access: reach.open,
             // What is in the network itself never goes out for it.
             endpoint_private_access: true,
@@ -64,6 +72,7 @@ impl Lowering<'_> {
                 node_pools: NODE_POOLS.map(str::to_owned).to_vec(),
                 node_role_arn: Roles::arn(&roles.node),
             }),
+            logging: cluster.logging.iter().map(|log| log.as_str().to_owned()).collect(),
             deletion_protection: cluster.deletion_protection,
             // Whoever runs meshplan must be able to put the mesh into it.
             bootstrap_creator_admin: true,

@@ -31,8 +31,7 @@ pub(super) struct Roles {
 
 /// The roles of pods.
 pub(super) struct WorkloadRoles {
-    /// Of the VPC CNI, where Pod Identity gives it one; else it acts with the nodes' role.
-    pub(super) vpc_cni: Option<Address>,
+    pub(super) vpc_cni: Address,
     pub(super) controller: Address,
 }
 
@@ -60,19 +59,11 @@ impl Lowering<'_> {
             control_plane.inline.insert("auto-mode-tags".to_owned(), policies::auto_mode_tags(partition));
         }
         let control_plane = self.role(Role::ControlPlane, policies::cluster_trust(auto), control_plane, Vec::new());
-        let mut node = Permissions { managed: policies::node_managed(partition, auto), ..Permissions::default() };
-        let mut notes = Vec::new();
-        let by_association = self.cluster.workload_identity == WorkloadIdentity::PodIdentity;
-        if !auto && !by_association {
-            notes.push(
-                "with what the VPC CNI may do, because it acts with the nodes' role where there is no Pod Identity"
-                    .to_owned(),
-            );
-            notes.extend(self.grant_cni(&mut node));
-        }
-        let node = self.role(Role::Node, policies::node_trust(partition), node, notes);
+        // The VPC CNI has a role of its own, so that whoever gets at a node's credentials may not rewire the network.
+        let node = Permissions { managed: policies::node_managed(partition, auto), ..Permissions::default() };
+        let node = self.role(Role::Node, policies::node_trust(partition), node, Vec::new());
         let workloads = (!auto).then(|| WorkloadRoles {
-            vpc_cni: by_association.then(|| self.address("iam.role", &[Role::VpcCni.part()])),
+            vpc_cni: self.address("iam.role", &[Role::VpcCni.part()]),
             controller: self.address("iam.role", &[Role::LoadBalancerController.part()]),
         });
         Roles { control_plane, node, workloads }
@@ -80,20 +71,21 @@ impl Lowering<'_> {
 
     /// The roles that pods take on, by the way that the cluster chose.
     pub(super) fn workload_roles(&mut self, roles: &Roles) {
-        let Some(workloads) = &roles.workloads else { return };
-        let partition = self.partition();
-        if workloads.vpc_cni.is_some() {
-            let mut cni = Permissions::default();
-            let note = self.grant_cni(&mut cni);
-            self.role(Role::VpcCni, policies::pod_identity_trust(), cni, note.into_iter().collect());
+        if roles.workloads.is_none() {
+            return;
         }
-        let trust = match self.cluster.workload_identity {
-            WorkloadIdentity::PodIdentity => policies::pod_identity_trust(),
-            WorkloadIdentity::Irsa => {
-                let provider = Value::Unknown(Reference::to(&self.oidc_provider(), "arn"));
-                policies::irsa_trust(&provider, NAMESPACE, CONTROLLER_ACCOUNT)
-            }
+        let partition = self.partition();
+        let provider = match self.cluster.workload_identity {
+            WorkloadIdentity::PodIdentity => None,
+            WorkloadIdentity::Irsa => Some(Value::Unknown(Reference::to(&self.oidc_provider(), "arn"))),
         };
+        let trust = |account: &str| match &provider {
+            None => policies::pod_identity_trust(),
+            Some(provider) => policies::irsa_trust(provider, NAMESPACE, account),
+        };
+        let mut cni = Permissions::default();
+        let note = self.grant_cni(&mut cni);
+        self.role(Role::VpcCni, trust(CNI_ACCOUNT), cni, note.into_iter().collect());
         let mut controller = Permissions::default();
         controller.inline.insert("load-balancer-controller".to_owned(), policies::load_balancer_controller(partition));
         let declared = &self.mesh.topology.load_balancer_controller;
@@ -105,7 +97,7 @@ impl Lowering<'_> {
                 policies::CONTROLLER_VERSION
             )]
         };
-        self.role(Role::LoadBalancerController, trust, controller, notes);
+        self.role(Role::LoadBalancerController, trust(CONTROLLER_ACCOUNT), controller, notes);
     }
 
     /// What the VPC CNI may do, and why it is what it is.

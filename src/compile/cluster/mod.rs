@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::Compiled;
 use super::declaration::Declared;
+use super::peering::Peers;
 use super::site::Site;
 use crate::kinds::aws::tags::Tags;
 use crate::kinds::eks::cluster::IpFamily as EksFamily;
@@ -36,17 +37,23 @@ use crate::topology::{Cluster, ExistingCluster, NetworkName, Topology};
 pub(super) struct Mesh<'a> {
     pub(super) topology: &'a Topology,
     pub(super) sites: &'a BTreeMap<&'a NetworkName, Site>,
+    /// The networks that each network has a private route to.
+    pub(super) peers: &'a Peers<'a>,
     /// The clusters of each network that has any.
     pub(super) members: BTreeMap<&'a NetworkName, Vec<&'a Cluster>>,
 }
 
 impl<'a> Mesh<'a> {
-    pub(super) fn new(topology: &'a Topology, sites: &'a BTreeMap<&'a NetworkName, Site>) -> Self {
+    pub(super) fn new(
+        topology: &'a Topology,
+        sites: &'a BTreeMap<&'a NetworkName, Site>,
+        peers: &'a Peers<'a>,
+    ) -> Self {
         let mut members: BTreeMap<&NetworkName, Vec<&Cluster>> = BTreeMap::new();
         for cluster in topology.clusters.values() {
             members.entry(&cluster.network).or_default().push(cluster);
         }
-        Self { topology, sites, members }
+        Self { topology, sites, peers, members }
     }
 }
 

@@ -41,9 +41,12 @@ fn addresses<'a>(compiled: &'a Compiled, prefix: &str) -> Vec<&'a str> {
     all.filter(|address| address.starts_with(prefix)).collect()
 }
 
-/// The graph without the networks.
+/// The graph without the networks, and without what is inside of the clusters.
 fn clusters(compiled: &Compiled) -> String {
-    let of_clusters = |line: &&str| !line.starts_with("aws.") || line.starts_with("aws.security_group_rule");
+    let of_clusters = |line: &&str| {
+        let is = |kinds: &[&str]| kinds.iter().any(|kind| line.starts_with(kind));
+        !is(&["aws.", "helm.", "istio.", "kubernetes.", "pki."]) || is(&["aws.security_group_rule"])
+    };
     graph(compiled).lines().filter(of_clusters).fold(String::new(), |text, line| text + line + "\n")
 }
 
@@ -171,13 +174,37 @@ fn with_an_oidc_provider_there_is_no_association() {
         "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[clusters.c1]\nnetwork = \"n1\"\nworkload_identity = \"irsa\"\n",
     );
     insta::assert_snapshot!("irsa_graph", clusters(&compiled));
-    let trust = field(&compiled, "iam.role/c1/load-balancer-controller", "trust");
+    for (role, account) in [("load-balancer-controller", "aws-load-balancer-controller"), ("vpc-cni", "aws-node")] {
+        let trust = field(&compiled, &format!("iam.role/c1/{role}"), "trust");
+        let subject = format!("\"system:serviceaccount:kube-system:{account}\"");
+        assert!(trust.contains("iam.oidc_provider/c1.arn") && trust.contains(&subject), "{trust}");
+        assert!(trust.contains("\"sts.amazonaws.com\""), "{trust}");
+    }
+    assert!(field(&compiled, "iam.role/c1/vpc-cni", "managed_policies").contains("AmazonEKS_CNI_Policy"));
     assert!(
-        trust.contains("iam.oidc_provider/c1.arn") && trust.contains("system:serviceaccount:kube-system:"),
-        "{trust}"
+        !field(&compiled, "iam.role/c1/node", "managed_policies").contains("CNI"),
+        "nodes may not rewire the network"
     );
-    assert!(field(&compiled, "iam.role/c1/node", "managed_policies").contains("AmazonEKS_CNI_Policy"));
-    assert!(value(&compiled, "eks.addon/c1/vpc-cni").get("pod_identity").is_none());
+    let cni = value(&compiled, "eks.addon/c1/vpc-cni");
+    assert!(cni.get("pod_identity").is_none());
+    assert_eq!(
+        cni.get("service_account_role_arn").unwrap().to_string(),
+        "(known after apply: iam.role/c1/vpc-cni.arn)"
+    );
+    let nodes = before(&compiled, "eks.nodegroup/c1/nodes");
+    assert!(nodes.contains("iam.oidc_provider/c1") && nodes.contains("iam.role/c1/vpc-cni"), "{nodes:?}");
+}
+
+#[test]
+fn a_control_plane_has_the_logs_and_groups_that_were_asked_for() {
+    let compiled = compiled(
+        "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[clusters.c1]\nnetwork = \"n1\"\n\
+         logging = [\"scheduler\", \"audit\"]\nsecurity_groups = [\"sg-0123456789abcdef0\"]\n",
+    );
+    assert_eq!(field(&compiled, "eks.cluster/c1", "logging"), "[\"audit\", \"scheduler\"]");
+    assert_eq!(field(&compiled, "eks.cluster/c1", "security_group_ids"), "[\"sg-0123456789abcdef0\"]");
+    let notes = &declaration(&compiled, "eks.cluster/c1").notes;
+    assert!(notes.iter().any(|note| note.contains("/aws/eks/c1/cluster")), "{notes:?}");
 }
 
 #[test]
@@ -205,7 +232,11 @@ fn clusters_of_one_network_let_each_other_in() {
     assert_eq!(field(&compiled, "eks.existing_cluster/old", "name"), "\"Production_1\"");
     let lab = declaration(&compiled, "kubernetes.existing_cluster/lab");
     assert_eq!((lab.target.to_string().as_str(), lab.requirements()), ("local", vec![]));
-    let others: Vec<_> = compiled.declarations.iter().filter(|d| d.address.parts().next() == Some("old")).collect();
+    let others: Vec<_> = compiled
+        .declarations
+        .iter()
+        .filter(|d| d.address.parts().next() == Some("old") && matches!(d.target, crate::model::Target::Aws { .. }))
+        .collect();
     assert_eq!(others.len(), 1, "an existing cluster is looked at and nothing else");
 }
 

@@ -16,23 +16,22 @@ impl Inside<'_> {
     pub(super) fn controller(&mut self) -> Option<Address> {
         let controller = self.ground.controller.as_ref()?;
         let topology = self.mesh.topology;
-        let annotations = match &controller.association {
-            Some(_) => json!({}),
-            None => json!({ "eks.amazonaws.com/role-arn": Reference::to(&controller.role, "arn") }),
-        };
         let mut values = json!({
             "clusterName": self.name(),
             // Given, they need not be asked of the node, which nodes with a hop limit of one refuse to pods.
             "region": self.site.region,
             "replicaCount": 2,
-            "serviceAccount": {
-                "create": true, "name": Release::AwsLoadBalancerController.as_str(), "annotations": annotations
-            },
+            "serviceAccount": { "create": true, "name": Release::AwsLoadBalancerController.as_str() },
             // Services name their class themselves.
             "enableServiceMutatorWebhook": false,
             // An upgrade changes no certificate of its webhooks.
             "keepTLSSecret": true,
         });
+        if controller.association.is_none() {
+            // The role trusts the cluster's issuer, and the account has to say which role it takes on.
+            let role = Reference::to(&controller.role, "arn");
+            values["serviceAccount"]["annotations"] = json!({ "eks.amazonaws.com/role-arn": role });
+        }
         if let Some(vpc) = self.site.vpc_id() {
             values["vpcId"] = json!(vpc);
         }

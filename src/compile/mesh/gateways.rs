@@ -53,11 +53,12 @@ impl Inside<'_> {
         // Its image is what the injector says: before there is one, its pods have none.
         let pods = self.istio_release(which, "gateway", values, &[&control_plane.injector], Vec::new());
         let gateway = self.cross_network_gateway(control_plane);
-        self.load_balancer(which, &[&service, &pods, &gateway]);
+        self.load_balancer(which, Some(TRAFFIC_PORT), &[&service, &pods, &gateway]);
     }
 
     /// What makes the gateway's pods listen: services of other clusters, by their names, without a look inside.
     fn cross_network_gateway(&mut self, control_plane: &ControlPlane) -> Address {
+        self.unused(Release::CrossNetworkGateway, &[]);
         let manifest = json!({
             "apiVersion": "networking.istio.io/v1",
             "kind": "Gateway",

@@ -25,7 +25,7 @@ impl Inside<'_> {
         let service = self.service(&front, &control_plane.namespace, controller, &[]);
         let values = json!({ "replicaCount": ingress.replicas, "autoscaling": { "enabled": false } });
         let pods = self.istio_release(which, "gateway", values, &[&control_plane.injector], Vec::new());
-        self.load_balancer(which, &[&service, &pods]);
+        self.load_balancer(which, ingress.ports.first().copied(), &[&service, &pods]);
     }
 }
 

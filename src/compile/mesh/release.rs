@@ -4,9 +4,12 @@ use serde_json::Value as Json;
 
 use super::{ISTIO_SYSTEM, Inside, document};
 use crate::kinds::helm::release::{Chart, Spec};
-use crate::model::Address;
+use crate::model::{Address, AttrPath, Code, Diagnostic};
 use crate::topology::merge;
 use crate::topology::schema::{Release, Values};
+
+/// A given value has no effect.
+const UNUSED_VALUE: Code = Code("unused-value");
 
 /// A chart of this name and version in a source of several: a repository's URL, `oci://…` or a local directory. What is
 /// in a directory is what it is: no version chooses among several.
@@ -53,6 +56,48 @@ impl Inside<'_> {
         self.declare(&address, &spec, after).update_after(update_after);
         address
     }
+}
+
+impl Inside<'_> {
+    /// Warns of given values that have no effect, for what is a chart to others and objects here. `used` are the others.
+    pub(super) fn unused(&mut self, which: Release, used: &[&str]) {
+        let Some(given) = self.cluster.helm.get(&which) else { return };
+        let mut paths = Vec::new();
+        leaves(given, "", &mut paths);
+        paths.retain(|path| !used.contains(&path.as_str()));
+        if let Some(path) = paths.first() {
+            let name = which.as_str();
+            let finding = Diagnostic::warning(UNUSED_VALUE, format!("`{path}` of `{name}` has no effect"));
+            let help = if used.is_empty() {
+                "nothing of it can be set".to_owned()
+            } else {
+                format!("it takes {}", used.join(", "))
+            };
+            let at = AttrPath::keys(&["helm", name, "values"]);
+            let finding = finding.at(at).help(help);
+            // What is said for all clusters is said once.
+            if !self.compiled.diagnostics.contains(&finding) {
+                self.compiled.diagnostics.push(finding);
+            }
+        }
+    }
+}
+
+/// The paths of values, with dots.
+fn leaves(values: &Values, prefix: &str, paths: &mut Vec<String>) {
+    for (key, value) in values {
+        match value.as_object() {
+            Some(fields) => leaves(fields, &format!("{prefix}{key}."), paths),
+            None => paths.push(format!("{prefix}{key}")),
+        }
+    }
+}
+
+/// The value at a path with dots.
+pub(super) fn lookup<'a>(values: &'a Values, path: &str) -> Option<&'a Json> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let value = values.get(first)?;
+    rest.map_or(Some(value), |rest| lookup(value.as_object()?, rest))
 }
 
 /// A release that is to be declared.

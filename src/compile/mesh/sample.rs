@@ -7,8 +7,10 @@ use serde_json::{Value as Json, json};
 
 use super::Inside;
 use super::control_plane::ControlPlane;
+use super::release::lookup;
 use crate::kinds::kubernetes::namespace;
 use crate::model::Address;
+use crate::topology::schema::Release;
 
 const SAMPLE: &str = "sample";
 
@@ -17,6 +19,12 @@ const HUB: &str = "registry.istio.io/release";
 
 /// The image of `curl`, as Istio's own sample has it.
 const CURL: &str = "docker.io/curlimages/curl:8.16.0";
+
+/// The version of helloworld's images.
+const TAG: &str = "1.0";
+
+/// What of `[helm.sample.values]` has an effect: the chart `sample` has more, for use by hand.
+const USED: [&str; 4] = ["hub", "curl.image", "helloworld.replicas", "helloworld.tag"];
 
 /// The port that helloworld's container listens on.
 const CONTAINER_PORT: u16 = 5000;
@@ -30,15 +38,21 @@ impl Inside<'_> {
         let address = self.address("kubernetes.namespace", &[SAMPLE]);
         let cluster = self.ground.address.clone();
         self.declare(&address, &spec, &[&cluster]);
-        let hub = self.mesh.topology.image_hub.as_deref().unwrap_or(HUB);
+        self.unused(Release::Sample, &USED);
+        let given = |path: &str| self.cluster.helm.get(&Release::Sample).and_then(|values| lookup(values, path));
+        let text = |path: &str| given(path).and_then(Json::as_str).map(str::to_owned);
+        let hub = text("hub").or_else(|| self.mesh.topology.image_hub.clone()).unwrap_or_else(|| HUB.to_owned());
+        let tag = text("helloworld.tag").unwrap_or_else(|| TAG.to_owned());
+        let replicas = given("helloworld.replicas").and_then(Json::as_u64).unwrap_or(1);
+        let client = text("curl.image").unwrap_or_else(|| CURL.to_owned());
         self.object(&service("helloworld", sample.port, CONTAINER_PORT), &[&address]);
         self.object(&service("curl", 80, 80), &[&address]);
         let account = self.object(&service_account("curl"), &[&address]).0;
         // Pods made before the injector is ready would have no sidecar.
         let ready = &control_plane.injector;
-        self.object(&helloworld(number, hub), &[&address, ready]);
+        self.object(&helloworld(number, &hub, &tag, replicas), &[&address, ready]);
         let after: [&Address; 3] = [&address, &account, ready];
-        self.object(&curl(), &after);
+        self.object(&curl(&client), &after);
     }
 }
 
@@ -55,13 +69,13 @@ fn service_account(name: &str) -> Json {
     json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "namespace": SAMPLE } })
 }
 
-fn helloworld(number: usize, hub: &str) -> Json {
+fn helloworld(number: usize, hub: &str, tag: &str, replicas: u64) -> Json {
     let version = format!("v{number}");
     let image = if number == 2 { "v2" } else { "v1" };
     let labels = json!({ "app": "helloworld", "version": version });
     let mut container = json!({
         "name": "helloworld",
-        "image": format!("{hub}/examples-helloworld-{image}:1.0"),
+        "image": format!("{hub}/examples-helloworld-{image}:{tag}"),
         "imagePullPolicy": "IfNotPresent",
         "ports": [{ "containerPort": CONTAINER_PORT }],
         "resources": { "requests": { "cpu": "100m" } },
@@ -69,30 +83,30 @@ fn helloworld(number: usize, hub: &str) -> Json {
     if number > 2 {
         container["env"] = json!([{ "name": "SERVICE_VERSION", "value": version }]);
     }
-    deployment(&format!("helloworld-{version}"), &labels, &json!({ "containers": [container] }))
+    deployment(&format!("helloworld-{version}"), replicas, &labels, &json!({ "containers": [container] }))
 }
 
-fn curl() -> Json {
+fn curl(image: &str) -> Json {
     let pod = json!({
         "serviceAccountName": "curl",
         "terminationGracePeriodSeconds": 0,
         "containers": [{
             "name": "curl",
-            "image": CURL,
+            "image": image,
             "imagePullPolicy": "IfNotPresent",
             "command": ["/bin/sleep", "infinity"],
         }],
     });
-    deployment("curl", &json!({ "app": "curl" }), &pod)
+    deployment("curl", 1, &json!({ "app": "curl" }), &pod)
 }
 
-fn deployment(name: &str, labels: &Json, pod: &Json) -> Json {
+fn deployment(name: &str, replicas: u64, labels: &Json, pod: &Json) -> Json {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": { "name": name, "namespace": SAMPLE, "labels": labels },
         "spec": {
-            "replicas": 1,
+            "replicas": replicas,
             "selector": { "matchLabels": labels },
             "template": { "metadata": { "labels": labels }, "spec": pod },
         },

@@ -72,11 +72,11 @@ impl Inside<'_> {
         address
     }
 
-    /// Declares the wait for the load balancer of a gateway's Service.
-    pub(super) fn load_balancer(&mut self, which: Release, after: &[&Address]) {
+    /// Declares the wait for the load balancer of a gateway's Service, and for somebody who answers behind it at the port.
+    pub(super) fn load_balancer(&mut self, which: Release, port: Option<u16>, after: &[&Address]) {
         let service = which.as_str().to_owned();
         let address = self.address("kubernetes.load_balancer", &[ISTIO_SYSTEM, &service]);
-        let spec = load_balancer::Spec { namespace: ISTIO_SYSTEM.to_owned(), service };
+        let spec = load_balancer::Spec { namespace: ISTIO_SYSTEM.to_owned(), service, targets: port };
         self.declare(&address, &spec, after);
     }
 

@@ -39,8 +39,16 @@ const ROLE_PRIVATE: &str = "kubernetes.io/role/internal-elb";
 pub(super) fn compile(topology: &Topology, network: &Network, compiled: &mut Compiled) -> Option<Site> {
     let origin = AttrPath::keys(&["networks", network.name.as_str()]);
     let target = Target::aws(network.region.as_str());
-    let mut lowering =
-        Lowering { topology, network, origin, target, compiled, routes: BTreeMap::new(), eips: Vec::new() };
+    let mut lowering = Lowering {
+        topology,
+        network,
+        origin,
+        target,
+        compiled,
+        tables: Vec::new(),
+        routes: BTreeMap::new(),
+        eips: Vec::new(),
+    };
     match &network.existing {
         Some(existing) => Some(lowering.existing(existing)),
         None if is_elsewhere(topology, network) => Some(lowering.elsewhere()),
@@ -61,6 +69,8 @@ struct Lowering<'a> {
     origin: AttrPath,
     target: Target,
     compiled: &'a mut Compiled,
+    /// The route tables, by their part of an address.
+    tables: Vec<(String, Address)>,
     /// The routes of each route table.
     routes: BTreeMap<Address, Vec<Address>>,
     /// The addresses of the NAT gateways.
@@ -99,6 +109,7 @@ impl Lowering<'_> {
             private_subnet_addresses: Vec::new(),
             egress: Vec::new(),
             public: Vec::new(),
+            route_tables: Vec::new(),
             nat_cidrs: if self.network.nat == Nat::None { Vec::new() } else { vec![nats.into()] },
             dual_stack: self.network.dual_stack,
             cidr: self.network.cidr,
@@ -142,6 +153,7 @@ impl Lowering<'_> {
             // A NAT gateway is a way out as long as its own subnet has one.
             egress: private_tables.iter().chain([&public_table]).flat_map(routes).collect(),
             public: public.into_iter().chain(routes(&public_table)).collect(),
+            route_tables: self.tables.clone(),
             nat_cidrs: self.eips.iter().map(|eip| Reference::to(eip, "public_cidr").into()).collect(),
             dual_stack: self.network.dual_stack,
             cidr: self.network.cidr,
@@ -267,6 +279,7 @@ impl Lowering<'_> {
         let spec =
             route_table::Spec { vpc_id: Reference::to(&gateways.vpc, "vpc_id").into(), tags: self.tags(&table, part) };
         self.declare(table.clone(), &spec, &[&gateways.vpc], &[]);
+        self.tables.push((part.to_owned(), table.clone()));
         table
     }
 
@@ -282,10 +295,11 @@ impl Lowering<'_> {
         let Ok(destination) = destination.parse::<IpNet>() else { return };
         let mut spec = route::Spec {
             route_table_id: Reference::to(table, "route_table_id").into(),
-            destination,
+            destination: Input::Known(destination),
             gateway_id: None,
             nat_gateway_id: None,
             egress_only_internet_gateway_id: None,
+            vpc_peering_connection_id: None,
             state: route::State::Active,
         };
         set_target(&mut spec);

@@ -110,6 +110,21 @@ async fn of_type(look: &Look<'_>, of: &str, ids: &[String]) -> Result<Vec<String
             network_interfaces,
             network_interface_id
         ),
+        "vpc-peering-connection" => {
+            let by_id = Filter::builder().name("vpc-peering-connection-id").set_values(Some(ids.to_vec())).build();
+            let mut pages = look.services.ec2.describe_vpc_peering_connections().filters(by_id).into_paginator().send();
+            let mut found = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.read("ec2:DescribeVpcPeeringConnections")?;
+                let there = page.vpc_peering_connections.unwrap_or_default().into_iter().filter(|it| {
+                    // One that was deleted is listed for two more hours.
+                    let state = it.status().and_then(|status| status.code()).map(|code| code.as_str().to_owned());
+                    !matches!(state.as_deref(), Some("deleting" | "deleted" | "rejected" | "expired" | "failed"))
+                });
+                found.extend(there.filter_map(|it| it.vpc_peering_connection_id));
+            }
+            found
+        }
         _ => ids.to_vec(),
     })
 }

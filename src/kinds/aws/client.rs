@@ -16,6 +16,17 @@ impl Ec2 {
     pub(in crate::kinds) fn api(&self) -> &aws_sdk_ec2::Client {
         &self.0
     }
+
+    /// Its region.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.0.config().region().map(Region::as_ref)
+    }
+
+    /// The same in another region, for what has an end in each.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        let config = self.0.config().to_builder().region(Region::new(region.to_owned())).build();
+        Self(aws_sdk_ec2::Client::from_conf(config))
+    }
 }
 
 impl Client for Ec2 {

@@ -15,5 +15,6 @@ pub mod security_group_rule;
 pub mod subnet;
 pub mod tags;
 pub mod vpc;
+pub mod vpc_peering_connection;
 
 pub use client::Ec2;

@@ -33,7 +33,7 @@ pub struct Spec {
     /// The route table it is in.
     pub route_table_id: Input<String>,
     /// Where packets go, IPv4 or IPv6.
-    pub destination: IpNet,
+    pub destination: Input<IpNet>,
     /// Through an internet gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_id: Option<Input<String>>,
@@ -43,6 +43,9 @@ pub struct Spec {
     /// Through an egress-only internet gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress_only_internet_gateway_id: Option<Input<String>>,
+    /// Through a VPC peering connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_peering_connection_id: Option<Input<String>>,
     /// Whether packets pass.
     pub state: State,
 }
@@ -130,7 +133,7 @@ impl KindRules for Route {
 
 const NAT: &str = "nat_gateway_id";
 const EGRESS_ONLY: &str = "egress_only_internet_gateway_id";
-const TARGETS: [&str; 3] = ["gateway_id", NAT, EGRESS_ONLY];
+const TARGETS: [&str; 4] = ["gateway_id", NAT, EGRESS_ONLY, "vpc_peering_connection_id"];
 
 impl ResourceKind for Route {
     type Spec = Spec;
@@ -142,10 +145,11 @@ impl ResourceKind for Route {
         let nat = Address::new("aws.nat_gateway", &["network1", "nat"]);
         Spec {
             route_table_id: Reference::to(&table, "route_table_id").into(),
-            destination: IpNet::V4(ipnet::Ipv4Net::new_assert([0, 0, 0, 0].into(), 0)),
+            destination: Input::Known(IpNet::V4(ipnet::Ipv4Net::new_assert([0, 0, 0, 0].into(), 0))),
             gateway_id: None,
             nat_gateway_id: Some(Reference::to(&nat, "nat_gateway_id").into()),
             egress_only_internet_gateway_id: None,
+            vpc_peering_connection_id: None,
             state: State::Active,
         }
     }
@@ -172,15 +176,17 @@ impl ResourceKind for Route {
 
     async fn create(&self, client: &Ec2, spec: &Spec, _: &Ownership) -> Result<Created<Spec, Outputs>, ProviderError> {
         let table = spec.route_table_id.known()?;
-        let id = id_of(table, spec.destination);
+        let destination = *spec.destination.known()?;
+        let id = id_of(table, destination);
         let request = client
             .api()
             .create_route()
             .route_table_id(table)
             .set_gateway_id(target(spec.gateway_id.as_ref())?)
             .set_nat_gateway_id(target(spec.nat_gateway_id.as_ref())?)
-            .set_egress_only_internet_gateway_id(target(spec.egress_only_internet_gateway_id.as_ref())?);
-        let request = match spec.destination {
+            .set_egress_only_internet_gateway_id(target(spec.egress_only_internet_gateway_id.as_ref())?)
+            .set_vpc_peering_connection_id(target(spec.vpc_peering_connection_id.as_ref())?);
+        let request = match destination {
             IpNet::V4(net) => request.destination_cidr_block(net.to_string()),
             IpNet::V6(net) => request.destination_ipv6_cidr_block(net.to_string()),
         };
@@ -193,8 +199,7 @@ impl ResourceKind for Route {
                     Some(there) if there.spec.same_target(spec) => Ok(Created { id, live: Some(there) }),
                     Some(_) | None => Err(ProviderError {
                         message: format!(
-                            "{table} has a route to {} already, with another target; delete that route first",
-                            spec.destination
+                            "{table} has a route to {destination} already, with another target; delete that route first"
                         ),
                         ..error.with_class(ErrorClass::Conflict)
                     }),
@@ -206,7 +211,7 @@ impl ResourceKind for Route {
 
     /// A route has no tags: its identity is its table, which is ours, and its destination.
     async fn find(&self, client: &Ec2, spec: &Spec, _: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
-        let id = id_of(spec.route_table_id.known()?, spec.destination);
+        let id = id_of(spec.route_table_id.known()?, *spec.destination.known()?);
         let there = self.read_many(client, std::slice::from_ref(&id)).await?.pop().flatten();
         Ok(there.map(|_| id))
     }
@@ -220,7 +225,8 @@ impl ResourceKind for Route {
             .route_table_id(table)
             .set_gateway_id(target(to.gateway_id.as_ref())?)
             .set_nat_gateway_id(target(to.nat_gateway_id.as_ref())?)
-            .set_egress_only_internet_gateway_id(target(to.egress_only_internet_gateway_id.as_ref())?);
+            .set_egress_only_internet_gateway_id(target(to.egress_only_internet_gateway_id.as_ref())?)
+            .set_vpc_peering_connection_id(target(to.vpc_peering_connection_id.as_ref())?);
         let request = match destination {
             IpNet::V4(net) => request.destination_cidr_block(net.to_string()),
             IpNet::V6(net) => request.destination_ipv6_cidr_block(net.to_string()),
@@ -246,8 +252,7 @@ impl Spec {
     /// there are two, the one that was there before gives way.
     fn without_foreign_target(&self, from: &Self) -> Self {
         let mut spec = self.clone();
-        let targets = [&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id];
-        if targets.iter().filter(|target| target.is_some()).count() > 1 {
+        if self.targets().iter().filter(|target| target.is_some()).count() > 1 {
             let drop_old = |target: &mut Option<Input<String>>, before: &Option<Input<String>>| {
                 if target == before {
                     *target = None;
@@ -256,13 +261,17 @@ impl Spec {
             drop_old(&mut spec.gateway_id, &from.gateway_id);
             drop_old(&mut spec.nat_gateway_id, &from.nat_gateway_id);
             drop_old(&mut spec.egress_only_internet_gateway_id, &from.egress_only_internet_gateway_id);
+            drop_old(&mut spec.vpc_peering_connection_id, &from.vpc_peering_connection_id);
         }
         spec
     }
 
     fn same_target(&self, other: &Self) -> bool {
-        (&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id)
-            == (&other.gateway_id, &other.nat_gateway_id, &other.egress_only_internet_gateway_id)
+        self.targets() == other.targets()
+    }
+
+    fn targets(&self) -> [&Option<Input<String>>; 4] {
+        [&self.gateway_id, &self.nat_gateway_id, &self.egress_only_internet_gateway_id, &self.vpc_peering_connection_id]
     }
 }
 
@@ -286,15 +295,16 @@ fn destination(route: &aws_sdk_ec2::types::Route) -> Option<IpNet> {
     route.destination_cidr_block().or_else(|| route.destination_ipv6_cidr_block())?.parse().ok()
 }
 
-/// A target of another sort (a transit gateway, an interface) leaves all three empty, which shows as drift.
+/// A target of another sort (a transit gateway, an interface) leaves them all empty, which shows as drift.
 fn project(table: &str, destination: IpNet, route: &aws_sdk_ec2::types::Route) -> Live<Spec, Outputs> {
     let set = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(Input::from);
     let spec = Spec {
         route_table_id: table.into(),
-        destination,
+        destination: Input::Known(destination),
         gateway_id: set(route.gateway_id()),
         nat_gateway_id: set(route.nat_gateway_id()),
         egress_only_internet_gateway_id: set(route.egress_only_internet_gateway_id()),
+        vpc_peering_connection_id: set(route.vpc_peering_connection_id()),
         state: match route.state().map(RouteState::as_str) {
             Some("blackhole") => State::Blackhole,
             Some(_) | None => State::Active,
@@ -347,9 +357,8 @@ mod tests {
         assert!(messages(r#"{"destination": "64:ff9b::/96", "nat_gateway_id": "nat-1"}"#).is_empty());
         assert_eq!(
             messages(r#"{"destination": "::/0"}"#),
-            [
-                "a route has exactly one of gateway_id, nat_gateway_id, egress_only_internet_gateway_id, and this one has 0"
-            ]
+            ["a route has exactly one of gateway_id, nat_gateway_id, egress_only_internet_gateway_id, \
+                 vpc_peering_connection_id, and this one has 0"]
         );
     }
 }

@@ -18,7 +18,7 @@ use crate::resource::{
 use super::client::Ec2;
 use super::describe;
 use super::live::{Association, PAGE};
-use super::range::wrong_block;
+use super::range::{canonical_ipv6, wrong_block};
 use super::tags::{self, Tags};
 
 /// How many VPCs' attributes are read at a time: each takes two requests of its own.
@@ -272,7 +272,7 @@ async fn project(client: &Ec2, vpc: aws_sdk_ec2::types::Vpc) -> Result<Option<Li
         },
         outputs: Outputs {
             vpc_id: id.to_owned(),
-            ipv6_cidr: held.and_then(|(_, block)| block.ipv6_cidr_block.clone()),
+            ipv6_cidr: held.and_then(|(_, block)| block.ipv6_cidr_block.as_deref()).map(canonical_ipv6),
         },
         status,
     }))

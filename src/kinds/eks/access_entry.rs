@@ -7,7 +7,7 @@ use aws_smithy_types::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::error::{Reclass, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
 use super::{describe, many};
 use crate::kinds::sdk::Answer;
@@ -198,10 +198,9 @@ impl ResourceKind for AccessEntry {
             tags::set(client, entry.access_entry_arn().unwrap_or_default(), tags::at_create(&spec.tags, owner)).await?;
             return Ok(created());
         }
-        let said = error.message.trim_end_matches('.');
         let way = "it is not of this mesh: remove it, take it over with `meshplan state adopt`, or leave the principal \
                    out of `admins`";
-        Err(ProviderError { message: format!("{said}: {way}"), at: Some(AttrPath::keys(&["principal_arn"])), ..error })
+        Err(ProviderError { at: Some(AttrPath::keys(&["principal_arn"])), ..explained(error, way) })
     }
 
     async fn find(&self, client: &Eks, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
@@ -228,10 +227,8 @@ impl ResourceKind for AccessEntry {
             return Ok(Updated::Done);
         }
         let entry = entry(client, cluster, principal).await?;
-        let arn = entry.as_ref().and_then(|entry| entry.access_entry_arn()).ok_or_else(|| {
-            ProviderError::new(ErrorClass::NotYet, "eks:DescribeAccessEntry", format!("there is no access entry {id}"))
-        })?;
-        tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
+        let arn = entry.as_ref().and_then(|entry| entry.access_entry_arn());
+        tags::update(client, arn, "eks:DescribeAccessEntry", &from.tags, &to.tags).await
     }
 
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
@@ -259,7 +256,8 @@ fn id_of(cluster: &str, principal: &str) -> RemoteId {
 
 fn split(id: &RemoteId) -> Result<(&str, &str), ProviderError> {
     let parts = id.as_str().split_once('|');
-    parts.ok_or_else(|| ProviderError::bug("eks:AccessEntry", format!("`{id}` does not read CLUSTER|PRINCIPAL")))
+    parts
+        .ok_or_else(|| ProviderError::bug("eks:DescribeAccessEntry", format!("`{id}` does not read CLUSTER|PRINCIPAL")))
 }
 
 async fn entry(

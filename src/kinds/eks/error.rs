@@ -9,12 +9,14 @@ use crate::resource::{ErrorClass, ProviderError};
 
 /// An IAM role or policy that was just made and that EKS cannot see yet: the list of terraform's provider
 /// (`internal/service/eks/cluster.go`, `addon.go`), and what CreateNodegroup says of the node role.
-const ROLE_NOT_SEEN: [&str; 8] = [
+const ROLE_NOT_SEEN: [&str; 9] = [
     "does not exist",
     "Error in role params",
     "Role could not be assumed because the trusted entity is not correct",
     "The provided role doesn't have the Amazon EKS Managed Policies associated with it",
     "IAM role's policy must include",
+    // What was changed a moment ago is not seen either.
+    "Trust policy of role",
     "The role with name",
     "is not authorized to perform: sts:AssumeRole",
     "CREATE_FAILED",
@@ -58,6 +60,11 @@ pub(super) fn is_done_already(error: &ProviderError) -> bool {
             || says("No changes needed")
             || says("is already at version")
             || says("already the desired"))
+}
+
+/// An error with what it means here, and the way out, after EKS's own words.
+pub(super) fn explained(error: ProviderError, way: &str) -> ProviderError {
+    ProviderError { message: format!("{}: {way}", error.message.trim_end_matches('.')), ..error }
 }
 
 fn reclassed(error: ProviderError) -> ProviderError {
@@ -130,6 +137,12 @@ mod tests {
             (
                 "InvalidParameterException",
                 "Role could not be assumed because the trusted entity is not correct",
+                C::NotYet,
+            ),
+            (
+                "InvalidParameterException",
+                "Trust policy of role arn:aws:iam::123456789012:role/r must allow pods.eks.amazonaws.com to perform \
+                 sts:AssumeRole and sts:TagSession",
                 C::NotYet,
             ),
             ("InvalidParameterException", "unsupported Kubernetes version", C::Invalid),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::error::{Reclass, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
 use super::{describe, inner_id, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
@@ -139,9 +139,8 @@ impl ResourceKind for PodIdentityAssociation {
                 None if list(client, cluster, spec).await?.is_empty() => Err(error.with_class(ErrorClass::NotYet)),
                 None => {
                     let (namespace, account) = (&spec.namespace, &spec.service_account);
-                    let way = "is associated by someone else: remove that association";
-                    let said = error.message.trim_end_matches('.');
-                    Err(ProviderError { message: format!("{said}: {namespace}/{account} {way}"), ..error })
+                    let way = format!("{namespace}/{account} is associated by someone else: remove that association");
+                    Err(explained(error, &way))
                 }
             },
             Err(error) => Err(error),
@@ -170,11 +169,8 @@ impl ResourceKind for PodIdentityAssociation {
             return Ok(Updated::Done);
         }
         let there = describe::association(client, cluster, association).await?;
-        let arn = there.as_ref().and_then(|there| there.association_arn()).ok_or_else(|| {
-            let message = format!("there is no association {id}");
-            ProviderError::new(ErrorClass::NotYet, "eks:DescribePodIdentityAssociation", message)
-        })?;
-        tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
+        let arn = there.as_ref().and_then(|there| there.association_arn());
+        tags::update(client, arn, "eks:DescribePodIdentityAssociation", &from.tags, &to.tags).await
     }
 
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {

@@ -2,7 +2,7 @@
 
 use crate::kinds::sdk::Answer;
 use crate::kinds::sdk::tags::{self as shared, Step};
-use crate::resource::{Ownership, ProviderError};
+use crate::resource::{ErrorClass, Ownership, ProviderError, Updated};
 
 use super::client::Eks;
 use super::error::Reclass;
@@ -35,17 +35,27 @@ pub(super) fn token(tags: &Tags) -> Option<&str> {
     tags.get(shared::CREATE).map(String::as_str)
 }
 
-/// Brings the tags of an object one request closer to `to`.
-pub(super) async fn update(client: &Eks, arn: &str, from: &Tags, to: &Tags) -> Result<(), ProviderError> {
+/// Brings the tags of an object one request closer to `to`. `arn` is what a look at it with `operation` told; one that is
+/// not there is looked for again.
+pub(super) async fn update(
+    client: &Eks,
+    arn: Option<&str>,
+    operation: &'static str,
+    from: &Tags,
+    to: &Tags,
+) -> Result<Updated, ProviderError> {
+    let Some(arn) = arn else {
+        return Err(ProviderError::new(ErrorClass::NotYet, operation, "what is to be tagged is not there"));
+    };
     match shared::step(from, to) {
-        Some(Step::Set(changed)) => set(client, arn, changed).await,
+        Some(Step::Set(changed)) => set(client, arn, changed).await?,
         Some(Step::Remove(keys)) => {
             let answer = client.api().untag_resource().resource_arn(arn).set_tag_keys(Some(keys)).send().await;
             answer.written("eks:UntagResource").reclass()?;
-            Ok(())
         }
-        None => Ok(()),
+        None => {}
     }
+    Ok(Updated::Done)
 }
 
 /// Sets tags and leaves the others.

@@ -3,16 +3,38 @@
 use aws_sdk_eks::operation::describe_update::builders::DescribeUpdateFluentBuilder;
 use aws_sdk_eks::types::{ErrorCode, ErrorDetail, Update, UpdateStatus, UpdateType};
 
-use super::error::Reclass;
+use super::error::{Reclass, is_done_already};
 use super::health::{Issue, sentences};
 use crate::kinds::sdk::Answer;
-use crate::resource::{ProviderError, Status, UpdateId, Updated};
+use crate::resource::{Deletion, ErrorClass, ProviderError, Status, UpdateId, Updated};
 
-/// What the answer to a request for an update means: some are done at once.
-pub(super) fn updated(update: Option<&Update>) -> Updated {
+/// What EKS answers about an update that it takes: some are done at once.
+fn updated(update: Option<&Update>) -> Updated {
     match update.filter(|update| update.status() != Some(&UpdateStatus::Successful)).and_then(|update| update.id()) {
         Some(id) => Updated::Underway(UpdateId::new(id)),
         None => Updated::Done,
+    }
+}
+
+/// What the answer to a request for an update means, errors included: one that changes nothing is done.
+pub(super) fn accepted(answer: Result<Option<Update>, ProviderError>) -> Result<Updated, ProviderError> {
+    match answer {
+        Ok(update) => Ok(updated(update.as_ref())),
+        Err(error) if is_done_already(&error) => Ok(Updated::Done),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the answer to a request for a deletion means, with a gone object as `None`. One that was asked for before is under
+/// way: EKS says that the object is busy with it.
+pub(super) async fn deleted<T>(
+    answer: Result<Option<T>, ProviderError>,
+    is_going: impl Future<Output = bool>,
+) -> Result<Deletion, ProviderError> {
+    match answer {
+        Ok(_) => Ok(Deletion::Accepted),
+        Err(error) if error.class == ErrorClass::Busy && is_going.await => Ok(Deletion::Accepted),
+        Err(error) => Err(error),
     }
 }
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, client::ClientBuilder};
 use serde_json::{Value as Json, json};
 
-use crate::model::Target;
+use crate::model::{Clock, Target};
 use crate::resource::{Client, Cloud, ClusterAccess, ClusterAuth, ClusterRoute, ErrorClass, ProviderError};
 
 use super::call::Call;
@@ -65,19 +66,20 @@ struct Manners {
 impl Kube {
     /// A client for a cluster. It makes no connection, but runs a kubeconfig's program that makes credentials.
     pub fn open(access: &ClusterAccess, aws: &aws_config::SdkConfig) -> Result<Self, ProviderError> {
-        Self::open_with(access, aws, None, Manners::default())
+        Self::open_with(access, aws, None, None, Manners::default())
     }
 
     fn open_with(
         access: &ClusterAccess,
         aws: &aws_config::SdkConfig,
         route: Option<Rc<dyn ClusterRoute>>,
+        clock: Option<Arc<dyn Clock>>,
         manners: Manners,
     ) -> Result<Self, ProviderError> {
         let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, CONNECT, message);
         let (kubeconfig, context, tokens) = match &access.auth {
             ClusterAuth::Eks { cluster, region } => {
-                let tokens = Tokens::of_eks(aws, region.clone(), cluster.clone());
+                let tokens = Tokens::of_eks(aws, region.clone(), cluster.clone(), clock);
                 (anonymous(access).map_err(|error| ProviderError::bug(CONNECT, error.to_string()))?, None, Some(tokens))
             }
             ClusterAuth::Kubeconfig { file, context } => {
@@ -224,7 +226,8 @@ impl Client for Kube {
             ProviderError::new(ErrorClass::NotYet, CONNECT, format!("{cluster} is not there yet: apply it first"))
         })?;
         let manners = Manners { is_new: cloud.is_new_cluster(cluster), forces_conflicts: cloud.forces_conflicts() };
-        Self::open_with(&access, cloud.aws(), cloud.route(&access.endpoint).cloned(), manners)
+        let route = cloud.route(&access.endpoint).cloned();
+        Self::open_with(&access, cloud.aws(), route, cloud.clock().ok().cloned(), manners)
     }
 }
 

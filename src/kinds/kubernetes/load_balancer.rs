@@ -1,4 +1,7 @@
-//! `kubernetes.load_balancer`: the address that a cloud gives to a Service.
+//! `kubernetes.load_balancer`: the address that a cloud gives to a Service, and that somebody answers behind it.
+//!
+//! Where the cloud is AWS, the load balancer is asked whether it takes any target for healthy: minutes pass between the
+//! first pod that is ready and that.
 //!
 //! The Service is somebody else's (a chart's); what is ours is that we wait for its address. So that such a wait is made,
 //! found and forgotten like any other object, it is a mark on the Service: an annotation under a field manager of its
@@ -8,23 +11,27 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use crate::model::Value;
+use crate::kinds::sdk::Services;
 use crate::model::diff::{FieldRule, FieldTrait};
+use crate::model::{Target, Value};
 use crate::resource::{
-    Api, Created, Deletion, ErrorClass, Expected, FieldError, Found, KindRules, Live, OutputRule, Ownership,
-    ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
+    Api, Client, Cloud, ClusterAuth, Created, Deletion, ErrorClass, Expected, FieldError, Found, KindRules, Live,
+    OutputRule, Ownership, ProviderError, RemoteId, ResourceKind, Status, Updated, WaitPolicy,
 };
 
 use super::call::{Call, ObjectRef, at, escape, incomplete, text_at};
 use super::client::Kube;
 use super::object::{self, Place};
-use super::texts;
+use super::{targets, texts};
 
 /// The field manager of the mark.
 const MANAGER: &str = "meshplan-load-balancer";
 
 /// The mark; its value is the token of the create that made it.
 const MARK: &str = "meshplan/load-balancer";
+
+/// The annotation that says behind which port of the targets one has to be healthy.
+const TARGETS: &str = "meshplan/load-balancer-targets";
 
 /// How many events a diagnosis names.
 const EVENTS: usize = 3;
@@ -41,6 +48,9 @@ pub struct Spec {
     pub namespace: String,
     /// The Service's name.
     pub service: String,
+    /// The port at which a target has to be healthy; none where an address is all that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<u16>,
 }
 
 /// What a load balancer yields.
@@ -50,6 +60,46 @@ pub struct Outputs {
     pub address: String,
     /// All its addresses: host names and IP addresses, as the Service lists them.
     pub addresses: Vec<String>,
+}
+
+/// What a load balancer is watched with: the cluster's API, and AWS where the cluster is there.
+#[derive(Clone)]
+pub struct Watcher {
+    kube: Kube,
+    aws: Option<Services>,
+}
+
+impl Client for Watcher {
+    fn connect(cloud: &Cloud, target: &Target) -> Result<Self, ProviderError> {
+        let kube = cloud.client::<Kube>(target)?;
+        let access = match target {
+            Target::Cluster { cluster } => cloud.cluster(cluster),
+            Target::Aws { .. } | Target::Local => None,
+        };
+        let aws = match access.map(|access| access.auth) {
+            Some(ClusterAuth::Eks { region, .. }) => Some(cloud.client::<Services>(&Target::aws(&region))?),
+            Some(ClusterAuth::Kubeconfig { .. }) | None => None,
+        };
+        Ok(Self { kube, aws })
+    }
+}
+
+impl Watcher {
+    /// The same, not ready before somebody answers behind it. Who may not ask is not kept from going on.
+    async fn behind(&self, live: Live<Spec, Outputs>) -> Result<Live<Spec, Outputs>, ProviderError> {
+        let (Some(aws), Some(port), Status::Ready) = (&self.aws, live.spec.targets, &live.status) else {
+            return Ok(live);
+        };
+        // Other names are not those of AWS's load balancers.
+        if !live.outputs.address.contains(".elb.") {
+            return Ok(live);
+        }
+        match targets::health(aws, &live.outputs.address, port).await {
+            Ok(status) => Ok(Live { status, ..live }),
+            Err(error) if error.class == ErrorClass::Denied => Ok(live),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl KindRules for LoadBalancer {
@@ -69,8 +119,9 @@ impl KindRules for LoadBalancer {
     }
 
     fn expected(&self) -> Expected {
-        // An NLB's name is there seconds after its controller saw the Service; the NLB itself takes minutes.
-        Expected { create: 15.0, update: 0.1, delete: 0.1 }
+        // An NLB's name is there seconds after its controller saw the Service; the NLB itself takes minutes, and so long
+        // again until it takes its first target for healthy.
+        Expected { create: 210.0, update: 1.0, delete: 0.1 }
     }
 
     fn api(&self) -> Api {
@@ -82,7 +133,7 @@ impl KindRules for LoadBalancer {
     }
 
     fn wait(&self) -> WaitPolicy {
-        WaitPolicy::new(200, 1_000, 600).suspecting_after(120)
+        WaitPolicy::new(500, 5_000, 1_200).suspecting_after(600)
     }
 
     fn known_id(&self, spec: &Value) -> Option<RemoteId> {
@@ -97,51 +148,65 @@ impl KindRules for LoadBalancer {
 impl ResourceKind for LoadBalancer {
     type Spec = Spec;
     type Outputs = Outputs;
-    type Client = Kube;
+    type Client = Watcher;
 
     fn example() -> Spec {
-        Spec { namespace: "istio-system".to_owned(), service: "istio-eastwestgateway".to_owned() }
+        Spec {
+            namespace: "istio-system".to_owned(),
+            service: "istio-eastwestgateway".to_owned(),
+            targets: Some(15_443),
+        }
     }
 
-    async fn read_many(&self, client: &Kube, ids: &[RemoteId]) -> Found<Spec, Outputs> {
+    async fn read_many(&self, client: &Watcher, ids: &[RemoteId]) -> Found<Spec, Outputs> {
         let read = |id| async move {
-            let service = object::get(client, &place_of(id)?).await?;
-            Ok(service.filter(|service| mark(service).is_some()).as_ref().map(project))
+            let service = object::get(&client.kube, &place_of(id)?).await?;
+            match service.filter(|service| mark(service).is_some()).as_ref().map(project) {
+                Some(live) => client.behind(live).await.map(Some),
+                None => Ok(None),
+            }
         };
         stream::iter(ids).map(read).buffered(object::WIDTH).try_collect().await
     }
 
     async fn create(
         &self,
-        client: &Kube,
+        client: &Watcher,
         spec: &Spec,
         owner: &Ownership,
     ) -> Result<Created<Spec, Outputs>, ProviderError> {
         let place = place(spec);
-        let Some(service) = object::get(client, &place).await? else {
+        let Some(service) = object::get(&client.kube, &place).await? else {
             let message = format!("there is no Service {}/{}", spec.namespace, spec.service);
             return Err(ProviderError::new(ErrorClass::NotYet, "kubernetes:Create", message));
         };
-        let marked = set_mark(client, &place, &service, Some(&owner.token)).await?;
-        Ok(Created { id: place.object.id(), live: Some(project(&marked)) })
+        let marked = set_mark(&client.kube, &place, &service, Some((&owner.token, spec.targets))).await?;
+        let live = client.behind(project(&marked)).await.ok();
+        Ok(Created { id: place.object.id(), live })
     }
 
-    async fn find(&self, client: &Kube, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
+    async fn find(&self, client: &Watcher, spec: &Spec, owner: &Ownership) -> Result<Option<RemoteId>, ProviderError> {
         let place = place(spec);
-        let service = object::get(client, &place).await?;
+        let service = object::get(&client.kube, &place).await?;
         Ok(service.filter(|service| mark(service) == Some(&owner.token)).map(|_| place.object.id()))
     }
 
-    async fn update(&self, _: &Kube, _: &RemoteId, _: &Spec, _: &Spec) -> Result<Updated, ProviderError> {
-        Err(ProviderError::bug("kubernetes:Apply", "all that a load balancer's declaration says is immutable"))
+    async fn update(&self, client: &Watcher, _: &RemoteId, _: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
+        let place = place(to);
+        if let Some(service) = object::get(&client.kube, &place).await?
+            && let Some(token) = mark(&service)
+        {
+            set_mark(&client.kube, &place, &service, Some((token, to.targets))).await?;
+        }
+        Ok(Updated::Done)
     }
 
-    async fn diagnose(&self, client: &Kube, id: &RemoteId) -> Result<Vec<String>, ProviderError> {
+    async fn diagnose(&self, client: &Watcher, id: &RemoteId) -> Result<Vec<String>, ProviderError> {
         let service = ObjectRef::parse(id)?;
         let namespace = service.namespace.as_deref().unwrap_or_default();
         let which = format!("involvedObject.kind=Service,involvedObject.name={},type=Warning", service.name);
         let path = format!("/api/v1/namespaces/{}/events?fieldSelector={}", escape(namespace), escape(&which));
-        let events = client.call(Call::get("kubernetes:ListEvents", path)).await?;
+        let events = client.kube.call(Call::get("kubernetes:ListEvents", path)).await?;
         let events = at(&events, &["items"]).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let said = events.iter().rev().filter_map(|event| {
             let (reason, message) = (text_at(event, &["reason"])?, text_at(event, &["message"])?);
@@ -150,12 +215,12 @@ impl ResourceKind for LoadBalancer {
         Ok(said.take(EVENTS).collect())
     }
 
-    async fn delete(&self, client: &Kube, id: &RemoteId) -> Result<Deletion, ProviderError> {
+    async fn delete(&self, client: &Watcher, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let place = place_of(id)?;
-        if let Some(service) = object::get(client, &place).await?
+        if let Some(service) = object::get(&client.kube, &place).await?
             && mark(&service).is_some()
         {
-            set_mark(client, &place, &service, None).await?;
+            set_mark(&client.kube, &place, &service, None).await?;
         }
         Ok(Deletion::Accepted)
     }
@@ -174,9 +239,18 @@ fn mark(service: &Json) -> Option<&str> {
 }
 
 /// Sets the mark or takes it away. The Service's uid keeps the apply from making a Service that was deleted meanwhile.
-async fn set_mark(client: &Kube, place: &Place, service: &Json, token: Option<&str>) -> Result<Json, ProviderError> {
+async fn set_mark(
+    kube: &Kube,
+    place: &Place,
+    service: &Json,
+    mark: Option<(&str, Option<u16>)>,
+) -> Result<Json, ProviderError> {
     let uid = text_at(service, &["metadata", "uid"]).ok_or_else(|| incomplete("kubernetes:Get", "uid"))?;
-    let annotations: Map<String, Json> = token.map(|token| (MARK.to_owned(), token.into())).into_iter().collect();
+    let mut annotations = Map::new();
+    if let Some((token, targets)) = mark {
+        annotations.insert(MARK.to_owned(), token.into());
+        annotations.extend(targets.map(|port| (TARGETS.to_owned(), port.to_string().into())));
+    }
     let mark = json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -184,12 +258,16 @@ async fn set_mark(client: &Kube, place: &Place, service: &Json, token: Option<&s
             "namespace": place.object.namespace, "name": place.object.name, "uid": uid, "annotations": annotations
         },
     });
-    object::apply(client, place, &mark, MANAGER).await
+    object::apply(kube, place, &mark, MANAGER).await
 }
 
 fn project(service: &Json) -> Live<Spec, Outputs> {
     let text = |keys: &[&str]| text_at(service, keys).unwrap_or_default().to_owned();
-    let spec = Spec { namespace: text(&["metadata", "namespace"]), service: text(&["metadata", "name"]) };
+    let spec = Spec {
+        namespace: text(&["metadata", "namespace"]),
+        service: text(&["metadata", "name"]),
+        targets: text_at(service, &["metadata", "annotations", TARGETS]).and_then(|port| port.parse().ok()),
+    };
     let ingress = at(service, &["status", "loadBalancer", "ingress"]).and_then(Json::as_array).map(Vec::as_slice);
     let addresses: Vec<String> = ingress
         .unwrap_or_default()

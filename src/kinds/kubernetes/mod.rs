@@ -24,6 +24,7 @@ mod quantity;
 mod reads_as;
 pub mod secret;
 pub mod service_account_token;
+mod targets;
 pub(in crate::kinds) mod texts;
 mod token;
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -9,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::kinds::eks::token::{Token, presign};
+use crate::model::Clock;
 use crate::model::secret::Secret;
 use crate::resource::{ErrorClass, ProviderError};
 
@@ -17,7 +19,7 @@ const OPERATION: &str = "kubernetes:Token";
 /// A token is replaced this long before it expires, so that none expires on its way.
 const SPARE: Duration = Duration::from_mins(2);
 
-/// What the time is for those who have no clock: no token is fresh then.
+/// What the time is for those who have no clock at all: no token is fresh then.
 const UNKNOWN: Timestamp = Timestamp::MAX;
 
 async fn make(
@@ -52,14 +54,22 @@ impl Tokens {
         Self { make, now, current: RefCell::default() }
     }
 
-    /// The tokens of the caller of `aws`.
-    pub(super) fn of_eks(aws: &aws_config::SdkConfig, region: String, cluster: String) -> Self {
+    /// The tokens of the caller of `aws`, by the run's clock; by that of the AWS configuration where a run has none.
+    pub(super) fn of_eks(
+        aws: &aws_config::SdkConfig,
+        region: String,
+        cluster: String,
+        run: Option<Arc<dyn Clock>>,
+    ) -> Self {
         let (clock, aws) = (aws.time_source(), aws.clone());
         let maker = move |now| -> LocalBoxFuture<'static, Result<Token, ProviderError>> {
             let (aws, region, cluster) = (aws.clone(), region.clone(), cluster.clone());
             Box::pin(async move { make(&aws, &region, &cluster, now).await })
         };
         let now = move || {
+            if let Some(run) = &run {
+                return run.now();
+            }
             let now = clock.as_ref().and_then(|clock| Timestamp::try_from(clock.now()).ok());
             now.unwrap_or(UNKNOWN)
         };

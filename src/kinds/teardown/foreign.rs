@@ -30,13 +30,13 @@ pub struct Foreign {
     pub region: String,
 }
 
-/// The load balancers of some clusters in one region whose Services are not among `ours` (`NAMESPACE/NAME`), sorted.
-/// The clusters are given by the ids of their sweeps.
+/// The load balancers of some clusters in one region whose Services are not `ours`, sorted. The clusters are given by the
+/// ids of their sweeps; `ours` is asked with a cluster's name and a Service as `NAMESPACE/NAME`.
 pub async fn load_balancers(
     cloud: &Cloud,
     region: &str,
     sweeps: &[RemoteId],
-    ours: &[String],
+    ours: impl Fn(&str, &str) -> bool,
 ) -> Result<Vec<Foreign>, ProviderError> {
     let clusters: Vec<Cluster> =
         sweeps.iter().map(|id| Cluster::parse(Sweep::LoadBalancers.name(), id)).collect::<Result<_, _>>()?;
@@ -50,7 +50,7 @@ pub async fn load_balancers(
                 .iter()
                 .find(|cluster| balancer.object.vpc_id() == Some(&cluster.vpc) && cluster.balances(&balancer.tags))?;
             let service = STACKS.iter().find_map(|key| balancer.tags.get(*key)).cloned();
-            let is_ours = service.as_ref().is_some_and(|service| ours.contains(service));
+            let is_ours = service.as_ref().is_some_and(|service| ours(&cluster.name, service));
             (!is_ours).then(|| Foreign {
                 cluster: cluster.name.clone(),
                 service,

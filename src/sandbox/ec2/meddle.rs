@@ -40,6 +40,7 @@ pub(in crate::sandbox) fn remove(region: &mut Region, id: &str) {
         "eigw" => drop(region.egress_gateways.remove(id)),
         "eipalloc" => drop(region.addresses.remove(id)),
         "rtb" => drop(region.route_tables.remove(id)),
+        "pcx" => drop(region.vpc_peerings.remove(id)),
         "i" => drop(region.instances.remove(id)),
         "eni" => drop(region.interfaces.remove(id)),
         "sgr" => drop(region.security_group_rules.remove(id)),

@@ -25,6 +25,7 @@ mod subnet_cidr;
 mod tagging;
 mod vpc;
 mod vpc_cidr;
+mod vpc_peering;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -37,7 +38,7 @@ use super::api::{Api, Context, Effect, Known, Run};
 use super::options::Quotas;
 use super::protocol::{ApiError, Node, Params, Wire, Xml};
 use super::world::ids::Mint;
-use super::world::rows::{Head, Tags, Token};
+use super::world::rows::{Head, Tags, Token, Vpc};
 use super::world::{Place, Region};
 use crate::model::Digest;
 
@@ -94,6 +95,7 @@ static OPERATIONS: LazyLock<BTreeMap<&'static str, &'static Operation>> = LazyLo
         tagging::OPERATIONS,
         vpc::OPERATIONS,
         vpc_cidr::OPERATIONS,
+        vpc_peering::OPERATIONS,
     ]
     .into_iter()
     .flatten()
@@ -126,6 +128,10 @@ const COMMON: &[&str] = &[
 /// One call to one region.
 pub(crate) struct Call<'a> {
     pub(crate) region: &'a mut Region,
+    /// What belongs to no region, or to two.
+    pub(crate) global: &'a mut Region,
+    /// The VPC of another region that a call names, with its region.
+    elsewhere: Option<(String, Vpc)>,
     pub(crate) mint: &'a mut Mint,
     pub(crate) params: &'a Node,
     pub(crate) now: Timestamp,
@@ -152,9 +158,15 @@ fn run(operation: &'static Operation, params: &Params, context: &mut Context<'_>
     } else {
         String::new()
     };
+    // What follows from all regions must be asked for before one of them is held.
+    let elsewhere = match params.root().text("PeerVpcId") {
+        Some(vpc) if operation.name == vpc_peering::CREATE => vpc_peering::of_elsewhere(context.world.regions(), vpc),
+        Some(_) | None => None,
+    };
     let (now, quotas) = (context.now, context.quotas);
-    let (region, mint) = context.world.region(context.region, now);
-    let mut call = Call { region, mint, params: params.root(), now, quotas, operation: operation.name, digest };
+    let Place { region, global, mint } = context.place();
+    let params = params.root();
+    let mut call = Call { region, global, elsewhere, mint, params, now, quotas, operation: operation.name, digest };
     (operation.run)(&mut call)
 }
 
@@ -169,9 +181,10 @@ pub(super) fn ask(
     (quotas, now): (&Quotas, Timestamp),
 ) -> Result<(), ApiError> {
     let operation = find(name)?;
-    let Place { region, mint, .. } = place;
-    let digest = String::new();
-    let mut call = Call { region, mint, params: params.root(), now, quotas, operation: operation.name, digest };
+    let Place { region, global, mint } = place;
+    let (digest, elsewhere) = (String::new(), None);
+    let params = params.root();
+    let mut call = Call { region, global, elsewhere, mint, params, now, quotas, operation: operation.name, digest };
     (operation.run)(&mut call).map(|_| ())
 }
 

@@ -71,6 +71,12 @@ pub(super) const NETWORK_ACL: Reference =
     reference("acl", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed", "networkAcl ID");
 pub(super) const DHCP_OPTIONS: Reference =
     reference("dopt", "InvalidDhcpOptionID.NotFound", "InvalidDhcpOptionsId.Malformed", "dhcpOption ID");
+pub(super) const VPC_PEERING: Reference = reference(
+    "pcx",
+    "InvalidVpcPeeringConnectionID.NotFound",
+    "InvalidVpcPeeringConnectionId.Malformed",
+    "vpcPeeringConnection ID",
+);
 /// EC2 has no code for a malformed allocation id.
 pub(super) const ADDRESS: Reference =
     reference("eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound", "allocation ID");

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use ipnet::{IpNet, Ipv6Net};
 
 use super::route_table::different_networks;
-use super::{Answer, Call, Operation, refer, writes};
+use super::{Answer, Call, Operation, refer, vpc_peering, writes};
 use crate::sandbox::protocol::{ApiError, Xml};
 use crate::sandbox::world::rows::{Route, RouteTable, RouteTarget};
 
@@ -17,6 +17,7 @@ const SET: &[&str] = &[
     "NatGatewayId",
     "EgressOnlyInternetGatewayId",
     "NetworkInterfaceId",
+    "VpcPeeringConnectionId",
 ];
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -24,6 +25,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     writes("ReplaceRoute", SET, replace),
     writes("DeleteRoute", &["RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock"], delete),
 ];
+
+const PEERING: &str = "VpcPeeringConnectionId";
 
 /// The block of NAT64 (RFC 6052), the only IPv6 destination that a NAT gateway takes.
 const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
@@ -47,7 +50,7 @@ fn destination(call: &Call<'_>) -> Result<IpNet, ApiError> {
 
 /// The target that a call names, checked against the table's VPC.
 fn target(call: &Call<'_>, table: &RouteTable, destination: IpNet) -> Result<RouteTarget, ApiError> {
-    let names = ["GatewayId", "NatGatewayId", "EgressOnlyInternetGatewayId", "NetworkInterfaceId"];
+    let names = ["GatewayId", "NatGatewayId", "EgressOnlyInternetGatewayId", "NetworkInterfaceId", PEERING];
     let given: Vec<(&str, &str)> =
         names.into_iter().filter_map(|name| call.params.text(name).map(|id| (name, id))).collect();
     let [(name, id)] = given[..] else {
@@ -90,6 +93,15 @@ fn target(call: &Call<'_>, table: &RouteTable, destination: IpNet) -> Result<Rou
                 )));
             }
             (RouteTarget::EgressOnlyGateway(id.to_owned()), gateway.vpc_id.as_str())
+        }
+        PEERING => {
+            let peering = vpc_peering::find(call, id)?;
+            // One that is not accepted yet can be routed to: packets are dropped until it is.
+            if peering.is_over(now) || peering.deleted_at.is_some() {
+                return Err(refer::VPC_PEERING.not_found(id));
+            }
+            let here = peering.sides().into_iter().find(|side| side.vpc_id == table.vpc_id);
+            (RouteTarget::Peering(id.to_owned()), here.map_or("", |side| side.vpc_id.as_str()))
         }
         _ => {
             let interface = refer::find(&region.interfaces, &refer::INTERFACE, id, now)?;
@@ -185,6 +197,9 @@ pub(super) fn state(call: &Call<'_>, table: &RouteTable, route: &Route) -> &'sta
         }
         RouteTarget::EgressOnlyGateway(id) => region.egress_gateways.get(id).is_some(),
         RouteTarget::Interface(id) => region.interfaces.get(id).is_some(),
+        RouteTarget::Peering(id) => {
+            call.global.vpc_peerings.get(id).is_some_and(|peering| peering.state(call.now) == "active")
+        }
     };
     if alive { "active" } else { "blackhole" }
 }
@@ -194,17 +209,22 @@ pub(super) fn origin(route: &Route) -> &'static str {
     if route.target == RouteTarget::Local { "CreateRouteTable" } else { "CreateRoute" }
 }
 
+/// What an answer calls the id of a route's target.
+pub(super) fn member(route: &Route) -> &'static str {
+    match &route.target {
+        RouteTarget::Local | RouteTarget::InternetGateway(_) => "gatewayId",
+        RouteTarget::NatGateway(_) => "natGatewayId",
+        RouteTarget::EgressOnlyGateway(_) => "egressOnlyInternetGatewayId",
+        RouteTarget::Interface(_) => "networkInterfaceId",
+        RouteTarget::Peering(_) => "vpcPeeringConnectionId",
+    }
+}
+
 /// Writes a route.
 pub(super) fn write(xml: &mut Xml, call: &Call<'_>, table: &RouteTable, route: &Route) {
     match route.destination {
         IpNet::V4(block) => xml.text("destinationCidrBlock", block),
         IpNet::V6(block) => xml.text("destinationIpv6CidrBlock", block),
     };
-    let name = match &route.target {
-        RouteTarget::Local | RouteTarget::InternetGateway(_) => "gatewayId",
-        RouteTarget::NatGateway(_) => "natGatewayId",
-        RouteTarget::EgressOnlyGateway(_) => "egressOnlyInternetGatewayId",
-        RouteTarget::Interface(_) => "networkInterfaceId",
-    };
-    xml.text(name, route.target.id()).text("state", state(call, table, route)).text("origin", origin(route));
+    xml.text(member(route), route.target.id()).text("state", state(call, table, route)).text("origin", origin(route));
 }

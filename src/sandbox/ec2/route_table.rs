@@ -27,6 +27,7 @@ const LISTING: Listing = Listing {
         "route.nat-gateway-id",
         "route.gateway-id",
         "route.egress-only-internet-gateway-id",
+        "route.vpc-peering-connection-id",
         "vpc-id",
     ],
     filters: &[
@@ -43,6 +44,7 @@ const LISTING: Listing = Listing {
         "route.nat-gateway-id",
         "route.origin",
         "route.state",
+        "route.vpc-peering-connection-id",
         "route-table-id",
         "vpc-id",
     ],
@@ -108,6 +110,11 @@ fn write_state(xml: &mut Xml) {
     });
 }
 
+/// The id of a route's target, if it is of the sort that has this name.
+fn through(route: &Route, member: &str) -> Option<String> {
+    (route::member(route) == member).then(|| route.target.id().to_owned())
+}
+
 fn describe(call: &mut Call<'_>) -> Answer {
     let selected = LISTING.select(call, &call.region.route_tables, |table, filter| {
         let routes = |part: &dyn Fn(&Route) -> Option<String>| table.routes.iter().filter_map(part).collect();
@@ -132,25 +139,10 @@ fn describe(call: &mut Call<'_>) -> Answer {
                 ipnet::IpNet::V6(block) => Some(block.to_string()),
                 ipnet::IpNet::V4(_) => None,
             }),
-            "route.egress-only-internet-gateway-id" => routes(&|entry| match &entry.target {
-                RouteTarget::EgressOnlyGateway(id) => Some(id.clone()),
-                RouteTarget::Local
-                | RouteTarget::InternetGateway(_)
-                | RouteTarget::NatGateway(_)
-                | RouteTarget::Interface(_) => None,
-            }),
-            "route.gateway-id" => routes(&|entry| match &entry.target {
-                RouteTarget::InternetGateway(id) => Some(id.clone()),
-                RouteTarget::Local => Some("local".to_owned()),
-                RouteTarget::EgressOnlyGateway(_) | RouteTarget::NatGateway(_) | RouteTarget::Interface(_) => None,
-            }),
-            "route.nat-gateway-id" => routes(&|entry| match &entry.target {
-                RouteTarget::NatGateway(id) => Some(id.clone()),
-                RouteTarget::Local
-                | RouteTarget::InternetGateway(_)
-                | RouteTarget::EgressOnlyGateway(_)
-                | RouteTarget::Interface(_) => None,
-            }),
+            "route.egress-only-internet-gateway-id" => routes(&|entry| through(entry, "egressOnlyInternetGatewayId")),
+            "route.gateway-id" => routes(&|entry| through(entry, "gatewayId")),
+            "route.nat-gateway-id" => routes(&|entry| through(entry, "natGatewayId")),
+            "route.vpc-peering-connection-id" => routes(&|entry| through(entry, "vpcPeeringConnectionId")),
             "route.origin" => routes(&|entry| Some(route::origin(entry).to_owned())),
             "route.state" => routes(&|entry| Some(route::state(call, table, entry).to_owned())),
             "vpc-id" => vec![table.vpc_id.clone()],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::listing::{Listing, write_next};
-use super::{Answer, Call, Operation, reads, refer, tagging, writes};
+use super::{Answer, Call, Operation, reads, refer, tagging, vpc_peering, writes};
 use crate::sandbox::protocol::{ApiError, Node, Xml};
 use crate::sandbox::world::rows::{Peer, SecurityGroupRule};
 
@@ -137,10 +137,22 @@ fn wanted(call: &Call<'_>) -> Result<Vec<Wanted>, ApiError> {
     Ok(all)
 }
 
+/// Refuses a rule that names a group of another VPC, unless a peering connection leads there.
+fn check_reach(call: &Call<'_>, group: &str, peer: &Peer) -> Result<(), ApiError> {
+    let Peer::Group(peer) = peer else { return Ok(()) };
+    let vpc = |id: &str| call.region.security_groups.get(id).map(|group| group.vpc_id.as_str()).unwrap_or_default();
+    let (one, other) = (vpc(group), vpc(peer));
+    if one == other || vpc_peering::joined(call, one, other) {
+        return Ok(());
+    }
+    Err(ApiError::new("InvalidGroup.NotFound", "You have specified two resources that belong to different networks."))
+}
+
 fn authorize(call: &mut Call<'_>, egress: bool) -> Answer {
     let group_id = call.params.required("GroupId")?;
     refer::find(&call.region.security_groups, &refer::SECURITY_GROUP, group_id, call.now)?;
     let all = wanted(call)?;
+    all.iter().try_for_each(|one| check_reach(call, group_id, &one.peer))?;
     if all.is_empty() {
         return Err(ApiError::missing("IpPermissions"));
     }

@@ -5,6 +5,8 @@ pub(super) use crate::sandbox::world::rows::Tags;
 use super::listing::{Filters, Page, write_next};
 use super::{Answer, Call, Operation, reads, refer, writes};
 use crate::sandbox::protocol::{ApiError, Node, Xml};
+use crate::sandbox::world::rows::VpcPeering;
+use crate::sandbox::world::table::Row as _;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     writes("CreateTags", &["ResourceId", "Tag"], create),
@@ -109,6 +111,7 @@ fn resources<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, ApiError> {
         &refer::NETWORK_ACL,
         &refer::DHCP_OPTIONS,
         &refer::ADDRESS,
+        &refer::VPC_PEERING,
     ];
     let ids = call.params.texts("ResourceId");
     if ids.is_empty() {
@@ -120,11 +123,30 @@ fn resources<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, ApiError> {
             return Err(ApiError::new("InvalidID", format!("The ID '{id}' is not valid")));
         };
         reference.check(id)?;
-        if call.region.tags(id, call.now).is_none() {
+        if tags_of(call, id).is_none() {
             return Err(reference.not_found(id));
         }
     }
     Ok(ids)
+}
+
+/// Whether the call's region has the tags of a connection between VPCs: the requester's.
+fn is_tagged_here(call: &Call<'_>, peering: &VpcPeering) -> bool {
+    peering.requester.region == call.region.name && peering.head.visible_at <= call.now
+}
+
+/// The tags of an object that the call's region can see.
+fn tags_of<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Tags> {
+    let of_two = || call.global.vpc_peerings.get(id).filter(|peering| is_tagged_here(call, peering));
+    call.region.tags(id, call.now).or_else(|| of_two().map(|peering| &peering.head.tags))
+}
+
+fn edit_tags(call: &mut Call<'_>, id: &str, change: impl FnOnce(&mut Tags)) {
+    if call.global.vpc_peerings.get(id).is_some() {
+        call.global.vpc_peerings.edit(id, |peering| change(&mut peering.head.tags));
+    } else {
+        call.region.edit_tags(id, change);
+    }
 }
 
 fn create(call: &mut Call<'_>) -> Answer {
@@ -140,12 +162,12 @@ fn create(call: &mut Call<'_>) -> Answer {
         }
     }
     for id in &ids {
-        let mut tags = call.region.tags(id, call.now).cloned().unwrap_or_default();
+        let mut tags = tags_of(call, id).cloned().unwrap_or_default();
         tags.extend(seen.clone());
         limit(&tags)?;
     }
     for id in &ids {
-        call.region.edit_tags(id, |tags| tags.extend(seen.clone()));
+        edit_tags(call, id, |tags| tags.extend(seen.clone()));
     }
     Ok(Xml::default().returned())
 }
@@ -155,7 +177,7 @@ fn delete(call: &mut Call<'_>) -> Answer {
     let ids: Vec<String> = resources(call)?.into_iter().map(str::to_owned).collect();
     let given = parse(call.params)?;
     for id in &ids {
-        call.region.edit_tags(id, |tags| {
+        edit_tags(call, id, |tags| {
             if given.is_empty() {
                 tags.clear();
             }
@@ -175,6 +197,8 @@ fn describe(call: &mut Call<'_>) -> Answer {
     let mut found = Vec::new();
     // Other services' objects have tags of their own, which EC2 does not know.
     let all = call.region.all_tags(call.now).into_iter().filter(|(resource_type, _, _)| TYPES.contains(resource_type));
+    let of_two = call.global.vpc_peerings.iter().filter(|peering| is_tagged_here(call, peering));
+    let all = all.chain(of_two.map(|peering| (VpcPeering::TABLE, peering.head.id.as_str(), &peering.head.tags)));
     for (resource_type, id, tags) in all {
         for (key, value) in tags {
             let one = Tags::from([(key.clone(), value.clone())]);

@@ -3,7 +3,7 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::listing::{Listing, write_next};
-use super::{Answer, Call, Operation, reads, refer, tagging, vpc_cidr, writes};
+use super::{Answer, Call, Operation, reads, refer, tagging, vpc_cidr, vpc_peering, writes};
 use crate::sandbox::protocol::{ApiError, Xml};
 use crate::sandbox::world::fresh::{VpcParts, furnish_vpc};
 use crate::sandbox::world::ranges::amazon_ipv6;
@@ -162,7 +162,8 @@ fn delete(call: &mut Call<'_>) -> Answer {
         || region.nat_gateways.linked(id).any(|nat| !nat.released)
         || region.route_tables.linked(id).any(|table| table.main.is_none())
         || region.security_groups.linked(id).any(|group| group.name != "default")
-        || region.network_acls.linked(id).any(|acl| !acl.is_default);
+        || region.network_acls.linked(id).any(|acl| !acl.is_default)
+        || vpc_peering::has_any(call, id);
     if has_dependencies {
         return Err(ApiError::dependency(format!("The vpc '{id}' has dependencies and cannot be deleted.")));
     }

@@ -34,7 +34,7 @@ impl Call<'_> {
 
     /// Checks that a role that was given to an add-on can be seen.
     pub(super) fn check_service_account_role(&self) -> Result<Option<String>, ApiError> {
-        let Some(arn) = self.input.text("serviceAccountRoleArn") else { return Ok(None) };
+        let Some(arn) = self.input.text("serviceAccountRoleArn").filter(|arn| !arn.is_empty()) else { return Ok(None) };
         let seen = self.global.roles.linked(arn).any(|role| role.trust.seen_by_services(self.now).is_some());
         if seen { Ok(Some(arn.to_owned())) } else { Err(invalid(format!("The role {arn} does not exist"))) }
     }

@@ -39,9 +39,11 @@ fn update(call: &mut Call<'_>) -> Answer {
         new.configuration = Some(text.to_owned()).filter(|text| !text.is_empty());
         params.push(("ConfigurationValues".to_owned(), text.to_owned()));
     }
-    if let Some(arn) = call.check_service_account_role().map_err(named)? {
+    // "If you don't specify an existing IAM role, then the add-on uses the permissions assigned to the node IAM role"
+    // (UpdateAddon): an update that names none takes it off, whatever else it is about.
+    new.service_account_role = call.check_service_account_role().map_err(named)?;
+    if let Some(arn) = &new.service_account_role {
         params.push(("ServiceAccountRoleArn".to_owned(), arn.clone()));
-        new.service_account_role = Some(arn);
     }
     addon::check_conflicts(input.text("resolveConflicts")).map_err(named)?;
     if let Some(conflicts) = input.text("resolveConflicts") {

@@ -1,6 +1,6 @@
 //! What EKS checks about the network and the roles of a cluster, before it makes or changes one.
 //!
-//! Entry points: [`cluster_role`], [`subnets`], [`public_cidrs`].
+//! Entry points: [`cluster_role`], [`subnets`], [`security_groups`], [`public_cidrs`].
 
 use std::collections::BTreeSet;
 
@@ -17,6 +17,9 @@ const MAX_PUBLIC_CIDRS: usize = 40;
 
 /// Zones in which EKS has no control planes ("VPC requirements" in the EKS user guide).
 const ZONES_WITHOUT: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
+
+/// How many security groups an interface has ("Amazon VPC quotas"); one of a control plane's is EKS's own.
+const MAX_SECURITY_GROUPS: usize = 5;
 
 /// The policies that a cluster's role needs for Auto Mode, besides the one that each needs.
 const AUTO_MODE_POLICIES: &[&str] = &[
@@ -132,4 +135,15 @@ pub(super) fn public_cidrs(texts: &[&str], ipv6: bool) -> Result<Vec<String>, Ap
     }
     let unique: BTreeSet<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     Ok(unique.into_iter().collect())
+}
+
+/// Checks the security groups that are given to a cluster besides its own.
+pub(super) fn security_groups(call: &Call<'_>, ids: &[&str], vpc: &str) -> Result<(), ApiError> {
+    if ids.len() >= MAX_SECURITY_GROUPS {
+        return Err(invalid(format!("The number of security groups exceeds the limit of {}", MAX_SECURITY_GROUPS - 1)));
+    }
+    match ids.iter().find(|id| call.region.security_groups.get(id).is_none_or(|group| group.vpc_id != vpc)) {
+        Some(unknown) => Err(invalid(format!("The security group '{unknown}' does not exist"))),
+        None => Ok(()),
+    }
 }

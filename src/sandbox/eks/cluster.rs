@@ -86,12 +86,7 @@ fn create(call: &mut Call<'_>) -> Answer {
     let ids = input.texts("resourcesVpcConfig.subnetIds");
     let subnets = checks::subnets(call, &ids, network.ipv6).map_err(named)?;
     let vpc_id = subnets.first().map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
-    for group in input.texts("resourcesVpcConfig.securityGroupIds") {
-        let known = call.region.security_groups.get(group).is_some_and(|group| group.vpc_id == vpc_id);
-        if !known {
-            return Err(named(invalid(format!("The security group '{group}' does not exist"))));
-        }
-    }
+    checks::security_groups(call, &input.texts("resourcesVpcConfig.securityGroupIds"), &vpc_id).map_err(named)?;
     // From here on there is a cluster.
     let failure = failure(call, &subnets);
     let settled_at = match &failure {

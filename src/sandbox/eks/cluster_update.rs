@@ -79,7 +79,9 @@ fn network(call: &Call<'_>, old: &Cluster) -> Result<Option<Planned>, ApiError> 
     let (subnets, groups) = (config.texts("subnetIds"), config.texts("securityGroupIds"));
     let endpoint = ["endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"];
     let wants_endpoint = endpoint.iter().any(|member| config.at(member).is_some());
-    if wants_endpoint && !(subnets.is_empty() && groups.is_empty()) {
+    // An empty list of groups takes them away; of subnets there is none.
+    let says_groups = config.at("securityGroupIds").is_some();
+    if wants_endpoint && (says_groups || !subnets.is_empty()) {
         return Err(invalid("Only one type of update can be allowed."));
     }
     if wants_endpoint {
@@ -119,7 +121,8 @@ fn network(call: &Call<'_>, old: &Cluster) -> Result<Option<Planned>, ApiError> 
         }
         new.subnets = subnets.into_iter().map(str::to_owned).collect();
     }
-    if !groups.is_empty() {
+    if says_groups {
+        checks::security_groups(call, &groups, &old.vpc_id)?;
         new.security_groups = groups.into_iter().map(str::to_owned).collect();
     }
     if (&new.subnets, &new.security_groups) == (&old.subnets, &old.security_groups) {

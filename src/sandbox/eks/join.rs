@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::catalogue;
+use super::{catalogue, view};
 use crate::sandbox::iam;
 use crate::sandbox::world::Region;
 use crate::sandbox::world::rows::{Cluster, Ipv6Block, Issue, Nodegroup, Role, RouteTable, RouteTarget, Subnet};
@@ -108,7 +108,7 @@ fn reaches_out(region: &Region, cluster: &Cluster, subnet: &Subnet, now: Timesta
             attached && subnet.map_public_ip
         }
         Some(RouteTarget::Interface(id)) => region.interfaces.get(id).is_some(),
-        Some(RouteTarget::Local | RouteTarget::EgressOnlyGateway(_)) | None => false,
+        Some(RouteTarget::Local | RouteTarget::EgressOnlyGateway(_) | RouteTarget::Peering(_)) | None => false,
     }
 }
 
@@ -143,7 +143,10 @@ fn cni_works(region: &Region, global: &Region, cluster: &Cluster, node_role: &Ro
         (Some(identity), _) if present(catalogue::POD_IDENTITY_AGENT).is_some() => {
             iam::role_for_service(global, &identity.role_arn, "pods.eks.amazonaws.com", now).ok()
         }
-        (_, Some(arn)) => role(global, arn),
+        (_, Some(arn)) => {
+            let issuer = view::issuer(&region.name, &cluster.unique);
+            iam::role_for_service_account(global, arn, &issuer, "system:serviceaccount:kube-system:aws-node", now).ok()
+        }
         (Some(_) | None, None) => Some(node_role),
     };
     let needs = if cluster.ipv6 { CNI_IPV6 } else { CNI_IPV4 };

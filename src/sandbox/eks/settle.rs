@@ -47,6 +47,7 @@ fn settle_update(place: &mut Place<'_>, id: &str) {
     let region = &mut *place.region;
     match update.change {
         Change::Cluster(new) => {
+            traces::regroup(region, &new);
             region.clusters.edit(&update.cluster, |old| {
                 *old = Cluster { head: old.head.clone(), deletion: old.deletion, ..*new };
             });

@@ -78,10 +78,33 @@ pub(super) fn control_plane(call: &mut Call<'_>, cluster: &Cluster, subnets: &[S
         let Some(mut interface) = interface(call.region, call.mint, call.now, subnet, cluster) else { continue };
         interface.head.visible_at = seen_at(call.mint, call.now);
         interface.description = format!("Amazon EKS {}", cluster.name());
-        interface.groups.extend(cluster.security_groups.iter().cloned());
+        interface.groups = control_plane_groups(cluster);
         interface.attachment_id = Some(call.mint.id("ela-attach"));
         interface.requester_managed = true;
         call.region.interfaces.insert(interface);
+    }
+}
+
+/// The security groups of a control plane's interfaces.
+fn control_plane_groups(cluster: &Cluster) -> Vec<String> {
+    std::iter::once(&cluster.group_id).chain(&cluster.security_groups).cloned().collect()
+}
+
+/// The network interfaces of a control plane.
+fn of_control_plane(region: &Region, cluster: &Cluster) -> Vec<String> {
+    let description = format!("Amazon EKS {}", cluster.name());
+    let interfaces = region.interfaces.linked(&cluster.vpc_id);
+    interfaces
+        .filter(|interface| interface.requester_managed && interface.description == description)
+        .map(|interface| interface.head.id.clone())
+        .collect()
+}
+
+/// Gives a control plane's interfaces the security groups that it has from now on.
+pub(super) fn regroup(region: &mut Region, cluster: &Cluster) {
+    let groups = control_plane_groups(cluster);
+    for id in of_control_plane(region, cluster) {
+        region.interfaces.edit(&id, |interface| interface.groups.clone_from(&groups));
     }
 }
 
@@ -230,14 +253,7 @@ pub(super) fn take_back_nodes(region: &mut Region, group: &Nodegroup) {
 
 /// Takes back what a cluster has. Its security group stays if something still uses it; its log group always does.
 pub(super) fn take_back_cluster(region: &mut Region, cluster: &Cluster) {
-    let description = format!("Amazon EKS {}", cluster.name());
-    let interfaces: Vec<String> = region
-        .interfaces
-        .linked(&cluster.vpc_id)
-        .filter(|interface| interface.requester_managed && interface.description == description)
-        .map(|interface| interface.head.id.clone())
-        .collect();
-    for id in interfaces {
+    for id in of_control_plane(region, cluster) {
         region.interfaces.remove(&id);
     }
     let id = &cluster.group_id;

@@ -246,6 +246,55 @@ pub(super) fn trusts_service(trust: &str, service: &str) -> bool {
     with("Allow") && !with("Deny")
 }
 
+/// Whose tokens ask for a role: an OIDC provider's, for a subject and an audience.
+pub(super) struct WebIdentity<'a> {
+    /// The provider's ARN.
+    pub(super) provider: &'a str,
+    /// The issuer, without its scheme: what the conditions' keys begin with.
+    pub(super) issuer: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) audience: &'a str,
+}
+
+/// Whether a trust policy lets the bearer of a provider's token assume the role. A condition on anything else than the
+/// token's subject and audience counts as one that is not met.
+pub(super) fn trusts_web_identity(trust: &str, identity: &WebIdentity<'_>) -> bool {
+    let Ok(statements) = statements(trust) else { return false };
+    let holds = |operator: &str, tests: &Value| {
+        let like = match operator {
+            "StringEquals" => false,
+            "StringLike" => true,
+            _ => return false,
+        };
+        tests.as_object().is_some_and(|tests| {
+            tests.iter().all(|(key, wanted)| {
+                let claim = key.strip_prefix(identity.issuer).and_then(|rest| rest.strip_prefix(':'));
+                let said = match claim {
+                    Some("sub") => identity.subject,
+                    Some("aud") => identity.audience,
+                    Some(_) | None => return false,
+                };
+                let fits = |wanted: &str| if like { matches(wanted, said) } else { wanted == said };
+                texts(wanted).is_some_and(|wanted| wanted.into_iter().any(fits))
+            })
+        })
+    };
+    let names = |statement: &Map<String, Value>| {
+        let principal = statement.get("Principal");
+        let federated = principal.and_then(|principal| principal.get("Federated")).and_then(texts).unwrap_or_default();
+        let conditions = statement.get("Condition").and_then(Value::as_object);
+        federated.contains(&identity.provider)
+            && says(statement, "sts:AssumeRoleWithWebIdentity")
+            && conditions.is_none_or(|all| all.iter().all(|(operator, tests)| holds(operator, tests)))
+    };
+    let with = |effect: &str| {
+        statements
+            .iter()
+            .any(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect) && names(statement))
+    };
+    with("Allow") && !with("Deny")
+}
+
 /// Whether a statement is about an action. Actions are compared without case, as IAM does.
 fn says(statement: &Map<String, Value>, action: &str) -> bool {
     let action = action.to_ascii_lowercase();
@@ -336,6 +385,37 @@ mod tests {
         ] {
             assert_eq!(permissions(statement).unwrap_err(), expected, "{statement}");
         }
+    }
+
+    #[test]
+    fn a_web_identity_is_trusted_by_its_provider_subject_and_audience() {
+        let trusts = |conditions: &str, subject: &str| {
+            let text = format!(
+                r#"{{"Statement":{{"Effect":"Allow","Principal":{{"Federated":"arn:p/oidc.example/id/1"}},
+                "Action":"sts:AssumeRoleWithWebIdentity","Condition":{conditions}}}}}"#
+            );
+            trusts_web_identity(
+                &text,
+                &WebIdentity {
+                    provider: "arn:p/oidc.example/id/1",
+                    issuer: "oidc.example/id/1",
+                    subject,
+                    audience: "sts.amazonaws.com",
+                },
+            )
+        };
+        let exact = r#"{"StringEquals":{"oidc.example/id/1:sub":"system:serviceaccount:kube-system:aws-node",
+                        "oidc.example/id/1:aud":"sts.amazonaws.com"}}"#;
+        assert!(trusts(exact, "system:serviceaccount:kube-system:aws-node"));
+        assert!(!trusts(exact, "system:serviceaccount:kube-system:other"));
+        let like = r#"{"StringLike":{"oidc.example/id/1:sub":"system:serviceaccount:kube-system:*"}}"#;
+        assert!(trusts(like, "system:serviceaccount:kube-system:other"));
+        let of_another = r#"{"StringEquals":{"oidc.example/id/2:sub":"system:serviceaccount:kube-system:aws-node"}}"#;
+        assert!(!trusts(of_another, "system:serviceaccount:kube-system:aws-node"));
+        assert!(!trusts(
+            r#"{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}"#,
+            "system:serviceaccount:kube-system:aws-node"
+        ));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod role_tag;
 mod trusted;
 
 pub(crate) use self::instance_profile::{InstanceProfile, profiles};
-pub(crate) use self::trusted::{Unseen, allows, role_for_service};
+pub(crate) use self::trusted::{Unseen, allows, role_for_service, role_for_service_account};
 use super::api::{Api, Run};
 use super::protocol::{ApiError, Wire};
 use super::query::{self, Operation};

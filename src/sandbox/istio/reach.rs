@@ -226,7 +226,8 @@ pub(super) fn through_balancer<'w>(
         let mut listeners = region.listeners.linked(&balancer.head.id);
         let listener = listeners.find(|listener| listener.port == port).ok_or(Failure::Timeout)?;
         let group = region.target_groups.get(&listener.target_group_arn).ok_or(Failure::Timeout)?;
-        let is_healthy = |target: &&Target| target.healthy_at <= from.now && target.drained_at.is_none();
+        let is_healthy =
+            |target: &&Target| target.healthy_at <= from.now && target.drained_at.is_none() && !target.failing;
         let clusters: Vec<Cluster<'w>> =
             Cluster::all(world, from.now).filter(|one| one.row.vpc_id == balancer.vpc_id).collect();
         // Without a healthy target the connection is reset.

@@ -18,9 +18,11 @@
 //! | `route`, `tls` | the two ways in: for this process, and over TLS on loopback |
 //! | `fresh` | what a cluster has from the start |
 //! | `controllers` | what happens inside of clusters without anybody asking |
+//! | `charts` | what well-known charts put into one, when nobody runs Helm |
 
 mod admission;
 pub(crate) mod auth;
+pub mod charts;
 pub(crate) mod controllers;
 mod decode;
 mod defaults;

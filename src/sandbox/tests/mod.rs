@@ -9,6 +9,7 @@ mod instances;
 mod load_balancing;
 mod logs;
 mod network;
+mod peering;
 mod persistence;
 mod security_groups;
 mod serving;

@@ -23,7 +23,7 @@ use self::rows::{
     AccessEntry, Addon, Address, Cluster, Departed, DhcpOptions, EgressOnlyGateway, Instance, InternetGateway,
     KubernetesObject, KubernetesStore, Listener, LoadBalancer, LogGroup, NatGateway, NetworkAcl, NetworkInterface,
     Nodegroup, OidcProvider, PodIdentity, Role, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Tags,
-    TargetGroup, Token, Update, Vpc,
+    TargetGroup, Token, Update, Vpc, VpcPeering,
 };
 use self::table::{Row, Table};
 use self::watched::Watched;
@@ -281,6 +281,8 @@ region! {
     target_groups: TargetGroup,
     /// Log groups.
     log_groups: LogGroup,
+    /// Connections between VPCs (in `aws-global` only, because their ends may be in two regions).
+    vpc_peerings: VpcPeering,
     /// Roles of IAM (in `aws-global` only).
     roles: Role,
     /// OpenID Connect providers of IAM (in `aws-global` only).

@@ -30,6 +30,9 @@ impl Region {
                 group.targets.retain(|target| target.drained_at.is_none_or(|at| at > now));
             });
         }
+        while let Some(id) = self.vpc_peerings.next_due(now) {
+            self.vpc_peerings.remove(&id);
+        }
         while let Some(id) = self.tokens.next_due(now) {
             self.tokens.remove(&id);
         }

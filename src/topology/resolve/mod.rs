@@ -258,6 +258,8 @@ fn cluster(name: &str, table: &ClusterTable, document: &Document, required: &mut
         existing: table.existing.as_ref().and_then(existing_cluster),
         workload_identity: table.workload_identity.unwrap_or_default(),
         deletion_protection: table.deletion_protection.unwrap_or(false),
+        logging: table.logging.iter().flatten().copied().collect(),
+        security_groups: table.security_groups.clone().unwrap_or_default(),
         gateway: IpAddressType::Ipv4,
         load_balancer_name: table.load_balancer_name.clone(),
         helm: helm_values(document.helm.as_ref(), table.helm.as_ref()),

@@ -5,11 +5,12 @@
 //! logarithm where things are sorted: ranges are swept, and pairs of clusters are judged by kind (there are at
 //! most 64 kinds), never one by one.
 //!
-//! Some rules have no static half, because only the cloud or the state can break them: R29 (a security group
-//! given by hand), R31 (a change that replaces a live cluster) and R33 (the state is the caller's).
+//! Some rules have no static half, because only the cloud or the state can break them: R31 (a change that replaces a live
+//! cluster) and R33 (the state is the caller's). Of R29 (security groups given by hand) only the form is looked at.
 
 mod addressing;
 mod codes;
+mod control_plane;
 pub mod families;
 mod helm;
 mod identity;
@@ -85,7 +86,7 @@ impl<'a> Checked<'a> {
 
 /// Applies every rule.
 pub(crate) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let families: [fn(&Checked<'_>, &mut Vec<Diagnostic>); 12] = [
+    let families: [fn(&Checked<'_>, &mut Vec<Diagnostic>); 13] = [
         names::check,
         identity::check,
         references::check,
@@ -96,6 +97,7 @@ pub(crate) fn check(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
         reachability::check,
         operations::check,
         nodes::check,
+        control_plane::check,
         trust::check,
         helm::check,
     ];

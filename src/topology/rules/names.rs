@@ -300,12 +300,15 @@ fn existing(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn id(text: &str, prefix: &str, what: &str, at: AttrPath, diagnostics: &mut Vec<Diagnostic>) {
+/// Whether a text is an id of EC2's: a prefix and hexadecimal digits.
+pub(super) fn is_id(text: &str, prefix: &str) -> bool {
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
     // Eight digits are ids from before 2018, seventeen are today's.
-    let valid =
-        [8, 17].contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if !valid {
+    [8, 17].contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn id(text: &str, prefix: &str, what: &str, at: AttrPath, diagnostics: &mut Vec<Diagnostic>) {
+    if !is_id(text, prefix) {
         diagnostics.push(
             Diagnostic::error(EXISTING_FORM, format!("`{text}` is not {what}'s id")).at(at).help(format!(
                 "ids read `{prefix}-` and 17 hexadecimal digits, for example `{prefix}-0123456789abcdef0`"

@@ -36,10 +36,12 @@ fn architecture(checked: &Checked<'_>, cluster: &Cluster, diagnostics: &mut Vec<
 /// An existing cluster is only looked at: what would shape a new one says nothing about it.
 fn existing(checked: &Checked<'_>, cluster: &Cluster, diagnostics: &mut Vec<Diagnostic>) {
     type Written = fn(&ClusterTable) -> bool;
-    const ONLY_NEW: [(&str, Written); 5] = [
+    const ONLY_NEW: [(&str, Written); 7] = [
         ("nodes", |table| table.nodes.is_some()),
         ("workload_identity", |table| table.workload_identity.is_some()),
         ("deletion_protection", |table| table.deletion_protection.is_some()),
+        ("logging", |table| table.logging.is_some()),
+        ("security_groups", |table| table.security_groups.is_some()),
         ("v6_egress", |table| table.v6_egress == Some(true)),
         ("service_cidr", |table| table.service_cidr.is_some()),
     ];

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::{
-    INVALID_PEERING, NO_CLUSTERS, NO_NETWORKS, REMOTE_CLUSTER, UNKNOWN_CLUSTER, UNKNOWN_NETWORK, UNUSED_NETWORK,
+    INVALID_PEERING, NO_CLUSTERS, NO_NETWORKS, REMOTE_CLUSTER, TRANSIT_GATEWAY, UNKNOWN_CLUSTER, UNKNOWN_NETWORK,
+    UNUSED_NETWORK,
 };
 use super::{Checked, cluster_at, value};
 use crate::model::diagnostic::did_you_mean;
@@ -139,8 +140,19 @@ fn peerings(checked: &Checked<'_>, diagnostics: &mut Vec<Diagnostic>) {
             } else {
                 found
                     .note("a VPC peering connection joins two VPCs, and is not transitive")
-                    .help("write `via = \"transit-gateway\"`, or a peering for each pair")
+                    .help("write a peering for each pair")
             });
+        }
+        if peering.via == PeeringVia::TransitGateway {
+            diagnostics.push(
+                Diagnostic::error(
+                    TRANSIT_GATEWAY,
+                    format!("peering {name} is by a transit gateway, which meshplan cannot build yet"),
+                )
+                .at(AttrPath::keys(&["peering", name, "via"]))
+                .help("write a peering by `vpc-peering` for each pair of networks")
+                .help("or write `via = \"existing\"`, if a transit gateway of your own joins them"),
+            );
         }
         if let [a, b] = peering.networks.as_slice() {
             let pair = if a <= b { (a.as_str(), b.as_str()) } else { (b.as_str(), a.as_str()) };

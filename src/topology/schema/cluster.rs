@@ -36,6 +36,14 @@ pub struct ClusterTable {
     pub workload_identity: Option<WorkloadIdentity>,
     /// Whether EKS itself refuses to delete the cluster, whoever asks. Default: `false`.
     pub deletion_protection: Option<bool>,
+    /// Which of the control plane's logs EKS writes to CloudWatch Logs, which charges for them. Default: none
+    /// are turned on, and what somebody else turned on stays.
+    #[schemars(extend("uniqueItems" = true))]
+    pub logging: Option<Vec<LogType>>,
+    /// The ids of further security groups of the control plane's network interfaces, at most four, in the network's VPC.
+    /// Default: none besides the one that EKS makes.
+    #[schemars(extend("maxItems" = 4, "uniqueItems" = true), inner(regex(pattern = r"^sg-[0-9a-f]{8,17}$")))]
+    pub security_groups: Option<Vec<String>>,
     /// The name of the east-west load balancer, at most 32 characters. Default: the controller chooses one.
     pub load_balancer_name: Option<String>,
     /// Helm values for this cluster, merged after those of `[helm]`.
@@ -90,6 +98,36 @@ pub enum WorkloadIdentity {
     PodIdentity,
     /// IAM roles for service accounts: an OIDC provider in IAM for each cluster.
     Irsa,
+}
+
+/// A log of a control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LogType {
+    /// The API server's own.
+    Api,
+    /// Who asked the API server for what.
+    Audit,
+    /// Whom IAM identities were taken for.
+    Authenticator,
+    /// The controller manager's.
+    ControllerManager,
+    /// The scheduler's.
+    Scheduler,
+}
+
+impl LogType {
+    /// The word in a topology, which is EKS's.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Audit => "audit",
+            Self::Authenticator => "authenticator",
+            Self::ControllerManager => "controllerManager",
+            Self::Scheduler => "scheduler",
+        }
+    }
 }
 
 /// Versions of one cluster.

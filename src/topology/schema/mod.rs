@@ -17,8 +17,8 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 pub use cluster::{
-    Ami, Capacity, ClusterTable, ClusterVersionsTable, ExistingClusterTable, IpFamily, ManifestTable, NodeMode,
-    NodesTable, ReleaseTable, Role, WorkloadIdentity,
+    Ami, Capacity, ClusterTable, ClusterVersionsTable, ExistingClusterTable, IpFamily, LogType, ManifestTable,
+    NodeMode, NodesTable, ReleaseTable, Role, WorkloadIdentity,
 };
 pub use extras::{
     AcmPcaTable, AddonTable, CaFilesTable, CaSource, CaTable, ChartsTable, HelmTable, HelmTables, ImagesTable,

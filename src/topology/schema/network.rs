@@ -96,7 +96,7 @@ pub enum PeeringVia {
     /// A VPC peering connection between two networks.
     #[default]
     VpcPeering,
-    /// A transit gateway between two or more networks.
+    /// A transit gateway between two or more networks: refused, because meshplan cannot build it yet.
     TransitGateway,
     /// Routes that exist already and are somebody else's.
     Existing,

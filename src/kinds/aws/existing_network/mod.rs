@@ -19,6 +19,7 @@ use crate::resource::{
 use super::client::Ec2;
 use super::describe;
 use super::live::Association;
+use super::range::canonical_ipv6;
 use super::tags;
 use check::Found;
 
@@ -213,7 +214,7 @@ async fn look(client: &Ec2, spec: Spec) -> Result<Option<Live<Spec, Outputs>>, P
     let nat_cidrs = describe::nat_cidrs(client, &spec.vpc_id, &found.nat_gateways(&spec)).await?;
     let outputs = Outputs {
         vpc_id: spec.vpc_id.clone(),
-        ipv6_cidr: found.ipv6_block().map(str::to_owned),
+        ipv6_cidr: found.ipv6_block().map(canonical_ipv6),
         private_subnet_ids: spec.private_subnets.clone(),
         public_subnet_ids: spec.public_subnets.clone(),
         availability_zones,

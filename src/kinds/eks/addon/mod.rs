@@ -9,8 +9,9 @@ use aws_sdk_eks::types::{AddonPodIdentityAssociations, AddonStatus, ResolveConfl
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::error::{Reclass, is_done_already, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
+use super::update::{accepted, deleted};
 use super::{describe, inner_id, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
@@ -39,9 +40,13 @@ pub struct Spec {
     pub kubernetes_version: String,
     /// Its configuration; an empty object for none.
     pub configuration: Value,
-    /// The role that its pods act with; that of the nodes where none is declared.
+    /// The role that its pods act with by Pod Identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_identity: Option<PodIdentity>,
+    /// The role that its pods act with by the cluster's OIDC provider (IRSA): EKS annotates the add-on's service account
+    /// with it. Where neither this nor `pod_identity` is declared, the pods act with their nodes' role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_role_arn: Option<Input<String>>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -118,6 +123,10 @@ impl KindRules for Addon {
             let message = "an add-on's configuration is an object".to_owned();
             errors.push(FieldError { path: AttrPath::keys(&["configuration"]), message });
         }
+        if spec.get("pod_identity").is_some() && spec.get("service_account_role_arn").is_some() {
+            let message = "pods get a role by Pod Identity or by an OIDC provider, not by both".to_owned();
+            errors.push(FieldError { path: AttrPath::keys(&["service_account_role_arn"]), message });
+        }
         errors
     }
 }
@@ -142,6 +151,7 @@ impl ResourceKind for Addon {
                 service_account: "aws-node".to_owned(),
                 role_arn: Reference::to(&role, "arn").into(),
             }),
+            service_account_role_arn: None,
             tags: Tags::from([("meshplan:mesh".to_owned(), "mesh1".to_owned())]),
         }
     }
@@ -179,6 +189,7 @@ impl ResourceKind for Addon {
             .resolve_conflicts(ResolveConflicts::Overwrite)
             .set_configuration_values(configured(&spec.configuration)?)
             .set_pod_identity_associations(identities(spec)?)
+            .set_service_account_role_arn(service_account_role(spec)?)
             .set_tags(Some(tags::at_create(&tags, owner).collect()))
             .send()
             .await
@@ -192,7 +203,7 @@ impl ResourceKind for Addon {
                 Some(id) => Ok(Created { id, live: None }),
                 None => Err(not_ours(client, cluster, &spec.name, error).await),
             },
-            Err(error) => Err(at_field(error)),
+            Err(error) => Err(at_field(error, spec)),
         }
     }
 
@@ -220,20 +231,21 @@ impl ResourceKind for Addon {
             Some(choice) if choice.fits(&to.version, &to.kubernetes_version) => choice,
             Some(_) | None => choice::choose(client, name, &to.version, &to.kubernetes_version).await?,
         };
-        let arn = addon.addon_arn().unwrap_or_default();
+        let arn = addon.addon_arn();
         let mut wanted = to.tags.clone();
         wanted.extend(choice.tags());
         let missing = tags::changed(&there, &wanted);
         if !missing.is_empty() {
-            tags::set(client, arn, missing).await?;
+            tags::set(client, arn.unwrap_or_default(), missing).await?;
             return Ok(Updated::Done);
         }
         let identity_differs = from.pod_identity != to.pod_identity;
         if addon.addon_version() == Some(choice.resolved.as_str())
             && from.configuration == to.configuration
+            && from.service_account_role_arn == to.service_account_role_arn
             && !identity_differs
         {
-            return tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done);
+            return tags::update(client, arn, "eks:DescribeAddon", &from.tags, &to.tags).await;
         }
         let answer = client
             .api()
@@ -247,15 +259,16 @@ impl ResourceKind for Addon {
             .set_pod_identity_associations(
                 identity_differs.then(|| identities(to).map(Option::unwrap_or_default)).transpose()?,
             )
+            // Whatever the update is about: an add-on whose update names none has the nodes' role from then on. One that
+            // had a role is told so by an empty text, as terraform's provider does: servers exist that keep it otherwise.
+            .set_service_account_role_arn(
+                service_account_role(to)?.or_else(|| from.service_account_role_arn.is_some().then(String::new)),
+            )
             .send()
             .await
             .written("eks:UpdateAddon")
             .reclass();
-        match answer {
-            Ok(answer) => Ok(super::update::updated(answer.update())),
-            Err(error) if is_done_already(&error) => Ok(Updated::Done),
-            Err(error) => Err(at_field(error)),
-        }
+        accepted(answer.map(|answer| answer.update)).map_err(|error| at_field(error, to))
     }
 
     async fn follow(&self, client: &Eks, id: &RemoteId, update: &UpdateId) -> Result<Status, ProviderError> {
@@ -267,13 +280,7 @@ impl ResourceKind for Addon {
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let (cluster, name) = parts_of("eks:DeleteAddon", id)?;
         let answer = client.api().delete_addon().cluster_name(cluster).addon_name(name).send().await;
-        match answer.written("eks:DeleteAddon").unless_gone() {
-            Ok(_) => Ok(Deletion::Accepted),
-            Err(error) if error.class == ErrorClass::Busy && is_going(client, cluster, name).await => {
-                Ok(Deletion::Accepted)
-            }
-            Err(error) => Err(error),
-        }
+        deleted(answer.written("eks:DeleteAddon").unless_gone(), is_going(client, cluster, name)).await
     }
 }
 
@@ -286,8 +293,7 @@ async fn not_ours(client: &Eks, cluster: &str, name: &str, error: ProviderError)
     if is_going(client, cluster, name).await {
         return error.with_class(ErrorClass::InUse);
     }
-    let way = "it is not of this mesh: remove it, or take it over with `meshplan state adopt`";
-    ProviderError { message: format!("{}: {way}", error.message.trim_end_matches('.')), ..error }
+    explained(error, "it is not of this mesh: remove it, or take it over with `meshplan state adopt`")
 }
 
 async fn live(client: &Eks, addon: &aws_sdk_eks::types::Addon) -> Result<Live<Spec, Outputs>, ProviderError> {
@@ -303,6 +309,7 @@ async fn live(client: &Eks, addon: &aws_sdk_eks::types::Addon) -> Result<Live<Sp
         kubernetes_version: choice.map(|choice| choice.kubernetes).unwrap_or_default(),
         configuration: configuration(addon.configuration_values()),
         pod_identity: identity(client, cluster, addon).await?,
+        service_account_role_arn: addon.service_account_role_arn().filter(|arn| !arn.is_empty()).map(Input::from),
         tags: tags::project(&tags),
     };
     let outputs = Outputs { arn: addon.addon_arn().unwrap_or_default().to_owned(), version: installed.to_owned() };
@@ -331,6 +338,10 @@ fn identities(spec: &Spec) -> Result<Option<Vec<AddonPodIdentityAssociations>>, 
         .build()
         .map_err(|error| ProviderError::bug("eks:CreateAddon", error.to_string()))?;
     Ok(Some(vec![association]))
+}
+
+fn service_account_role(spec: &Spec) -> Result<Option<String>, ProviderError> {
+    Ok(spec.service_account_role_arn.as_ref().map(Input::known).transpose()?.cloned())
 }
 
 /// The configuration as EKS takes it; `None` for an empty one.
@@ -367,12 +378,18 @@ fn status(addon: &aws_sdk_eks::types::Addon) -> Status {
 }
 
 /// Points an error at the field that is to blame.
-fn at_field(error: ProviderError) -> ProviderError {
+fn at_field(error: ProviderError, spec: &Spec) -> ProviderError {
     let says = |words: &str| error.message.contains(words);
     let field = match error.code.as_deref() {
         Some("InvalidParameterException") if says("onfiguration") => "configuration",
         Some("InvalidParameterException") if says("ersion") => "version",
-        Some("InvalidParameterException") if says("role") || says("Role") => "pod_identity",
+        Some("InvalidParameterException") if says("role") || says("Role") => {
+            if spec.pod_identity.is_some() {
+                "pod_identity"
+            } else {
+                "service_account_role_arn"
+            }
+        }
         Some(_) | None => return error,
     };
     ProviderError { at: Some(AttrPath::keys(&[field])), ..error }

@@ -1,24 +1,22 @@
 //! `eks.cluster`: a control plane, with managed nodes beside it or in Auto Mode.
 //!
 //! EKS takes one update of a cluster at a time, and one type of change an update (`update`); what it answers is read
-//! in `project`.
+//! in `project`, and what it is asked is written in `request`.
 
 mod project;
+mod request;
 mod update;
 
-use aws_sdk_eks::types::{
-    AccessConfigResponse, AuthenticationMode, ClusterStatus, ComputeConfigRequest, CreateAccessConfigRequest,
-    ElasticLoadBalancing, IpFamily as ApiIpFamily, KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType,
-    UpgradePolicyRequest, VpcConfigRequest,
-};
+use aws_sdk_eks::types::{AccessConfigResponse, AuthenticationMode, ClusterStatus};
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
 pub use super::describe::IpFamily;
-use super::error::{Reclass, is_taken};
+use super::error::{Reclass, explained, is_taken};
 use super::tags::{self, Tags};
+use super::update::deleted;
 use super::version;
-use super::{describe, is_name, known, many};
+use super::{describe, is_name, many};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Document, Input, Reference, Target, Value};
@@ -44,6 +42,9 @@ pub struct Spec {
     pub version: String,
     /// The subnets of its network interfaces, in two zones or more.
     pub subnet_ids: Vec<Input<String>>,
+    /// Further security groups of those interfaces, besides the one that EKS makes. What somebody else adds to none stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_group_ids: Vec<Input<String>>,
     /// Whether its API server is reached from outside the VPC.
     pub endpoint_public_access: bool,
     /// Whether its API server is reached from inside the VPC.
@@ -62,6 +63,9 @@ pub struct Spec {
     /// Auto Mode; not declared with managed nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_mode: Option<AutoMode>,
+    /// The logs that its control plane writes: of [`LOG_TYPES`]. Where none are declared, what somebody else turns on stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logging: Vec<String>,
     /// Whether EKS refuses to delete it.
     pub deletion_protection: bool,
     /// Whether whoever makes it administers it.
@@ -69,6 +73,18 @@ pub struct Spec {
     /// Its tags.
     pub tags: Tags,
 }
+
+/// The logs that a control plane can write ("types" of a `LogSetup`).
+pub const LOG_TYPES: [&str; 5] = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
+
+/// Why a cluster does not change between managed nodes and Auto Mode: EKS can switch it over in one request, and what
+/// runs in it cannot follow in one run. Auto Mode's load balancing does not take over what the AWS Load Balancer
+/// Controller made ("Migrate from EKS managed node groups to EKS Auto Mode"), nor the other way round, and nodes of
+/// one sort have to be there before those of the other are drained.
+const MODE_IN_PLACE: &str = "a cluster does not change between managed nodes and Auto Mode in place, because neither \
+                             takes over the other's load balancers, and pods would be without nodes in between; declare \
+                             a cluster of another name beside it and remove this one when everything has moved, or \
+                             switch it over by hand and declare it then";
 
 /// EKS Auto Mode: nodes, storage and load balancers are EKS's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +125,8 @@ impl KindRules for ControlPlane {
             FieldRule { path: "name", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "role_arn", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "subnet_ids", traits: &[FieldTrait::Unordered] },
+            FieldRule { path: "security_group_ids", traits: &[FieldTrait::Unordered] },
+            FieldRule { path: "logging", traits: &[FieldTrait::Unordered] },
             FieldRule { path: "public_access_cidrs", traits: &[FieldTrait::Unordered] },
             FieldRule { path: "ip_family", traits: &[FieldTrait::Immutable] },
             FieldRule { path: "service_ipv4_cidr", traits: &[FieldTrait::Immutable, FieldTrait::Computed] },
@@ -194,6 +212,11 @@ impl KindRules for ControlPlane {
         if text("ip_family") == Some("ipv6") && text("service_ipv4_cidr").is_some() {
             wrong("service_ipv4_cidr", "EKS chooses the service range of an IPv6 cluster".to_owned());
         }
+        if let Some(Value::Array(logs)) = spec.get("logging")
+            && let Some(unknown) = logs.iter().filter_map(Value::as_str).find(|log| !LOG_TYPES.contains(log))
+        {
+            wrong("logging", format!("`{unknown}`: a control plane writes {}", LOG_TYPES.join(", ")));
+        }
         for (field, known) in [
             ("authentication_mode", &["API", "API_AND_CONFIG_MAP", "CONFIG_MAP"][..]),
             ("support_type", &["STANDARD", "EXTENDED"][..]),
@@ -206,6 +229,11 @@ impl KindRules for ControlPlane {
     }
 
     fn refuses(&self, there: &Value, declared: &Value) -> Vec<FieldError> {
+        let auto = |spec: &Value| spec.get("auto_mode").is_some_and(|auto| *auto != Value::Null);
+        if auto(there) != auto(declared) {
+            let message = MODE_IN_PLACE.to_owned();
+            return vec![FieldError { path: AttrPath::keys(&["auto_mode"]), message }];
+        }
         let version = |spec: &Value| spec.get("version").and_then(Value::as_str).map(str::to_owned);
         let (Some(there), Some(declared)) = (version(there), version(declared)) else { return Vec::new() };
         let message = version::refusal(&there, &declared);
@@ -230,6 +258,7 @@ impl ResourceKind for ControlPlane {
             role_arn: Reference::to(&role, "arn").into(),
             version: "1.35".to_owned(),
             subnet_ids: vec![subnet("private-a"), subnet("private-b")],
+            security_group_ids: Vec::new(),
             endpoint_public_access: true,
             endpoint_private_access: true,
             public_access_cidrs: vec!["203.0.113.0/24".into(), Reference::to(&peer, "public_cidr").into()],
@@ -238,6 +267,7 @@ impl ResourceKind for ControlPlane {
             authentication_mode: "API".to_owned(),
             support_type: "STANDARD".to_owned(),
             auto_mode: None,
+            logging: vec!["api".to_owned(), "audit".to_owned()],
             deletion_protection: false,
             bootstrap_creator_admin: true,
             tags: Tags::from([("meshplan:mesh".to_owned(), "mesh1".to_owned())]),
@@ -268,14 +298,15 @@ impl ResourceKind for ControlPlane {
             .name(&spec.name)
             .role_arn(spec.role_arn.known()?)
             .version(&spec.version)
-            .resources_vpc_config(vpc_config(spec)?)
-            .kubernetes_network_config(network_config(spec))
-            .access_config(access_config(spec))
-            .upgrade_policy(upgrade_policy(spec))
+            .resources_vpc_config(request::vpc_config(spec)?)
+            .kubernetes_network_config(request::network_config(spec))
+            .access_config(request::access_config(spec))
+            .upgrade_policy(request::upgrade_policy(spec))
             // Add-ons are kinds of their own. Auto Mode has them built in, and refuses the others.
             .bootstrap_self_managed_addons(false)
-            .set_compute_config(compute_config(spec)?)
-            .set_storage_config(spec.auto_mode.is_some().then(|| storage_config(true)))
+            .set_compute_config(request::compute_config(spec)?)
+            .set_storage_config(spec.auto_mode.is_some().then(|| request::storage_config(true)))
+            .set_logging((!spec.logging.is_empty()).then(|| request::logging(spec)))
             .deletion_protection(spec.deletion_protection)
             .set_tags(Some(tags::at_create(&spec.tags, owner).collect()))
             .send()
@@ -311,18 +342,12 @@ impl ResourceKind for ControlPlane {
 
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let answer = client.api().delete_cluster().name(id.as_str()).send().await.written("eks:DeleteCluster");
-        match answer.unless_gone() {
-            Ok(_) => Ok(Deletion::Accepted),
-            // A delete that was asked for before is under way: EKS says that the cluster is in use by it.
-            Err(error) if error.class == ErrorClass::Busy && is_going(client, id.as_str()).await => {
-                Ok(Deletion::Accepted)
-            }
-            Err(error) if error.class == ErrorClass::Conflict => {
-                let way =
-                    format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection");
-                Err(ProviderError { message: format!("{}; {way}", error.message.trim_end_matches('.')), ..error })
-            }
-            Err(error) => Err(error),
+        match deleted(answer.unless_gone(), is_going(client, id.as_str())).await {
+            Err(error) if error.class == ErrorClass::Conflict => Err(explained(
+                error,
+                &format!("turn it off first: aws eks update-cluster-config --name {id} --no-deletion-protection"),
+            )),
+            answer => answer,
         }
     }
 }
@@ -349,12 +374,11 @@ async fn taken(
     if tags::made_by(owner, &tags::sorted(cluster.tags())) {
         return Ok(Created { id: RemoteId::new(&spec.name), live: Some(project::live(&cluster)) });
     }
-    let message = format!(
-        "{}: it is not of this mesh; give yours another name, or use that one with `existing = {{ name = \"{}\" }}`",
-        error.message.trim_end_matches('.'),
+    let way = format!(
+        "it is not of this mesh; give yours another name, or use that one with `existing = {{ name = \"{}\" }}`",
         spec.name
     );
-    Err(ProviderError { message, at: Some(AttrPath::keys(&["name"])), ..error })
+    Err(ProviderError { at: Some(AttrPath::keys(&["name"])), ..explained(error, &way) })
 }
 
 /// Points an error of a create at the field that is to blame.
@@ -363,6 +387,7 @@ fn at_field(error: ProviderError) -> ProviderError {
     let field = match error.code.as_deref() {
         Some("UnsupportedAvailabilityZoneException") => "subnet_ids",
         Some("InvalidParameterException") if says("Kubernetes version") => "version",
+        Some("InvalidParameterException") if says("security group") || says("securityGroup") => "security_group_ids",
         Some("InvalidParameterException") if says("ubnet") => "subnet_ids",
         Some("InvalidParameterException") if says("role") || says("Role") => "role_arn",
         Some("InvalidParameterException") if says("serviceIpv4Cidr") => "service_ipv4_cidr",
@@ -370,62 +395,6 @@ fn at_field(error: ProviderError) -> ProviderError {
         Some(_) | None => return error,
     };
     ProviderError { at: Some(AttrPath::keys(&[field])), ..error }
-}
-
-fn vpc_config(spec: &Spec) -> Result<VpcConfigRequest, ProviderError> {
-    Ok(access(spec, VpcConfigRequest::builder())?.set_subnet_ids(Some(known(&spec.subnet_ids)?)).build())
-}
-
-/// Who reaches the API server.
-fn access(
-    spec: &Spec,
-    config: aws_sdk_eks::types::builders::VpcConfigRequestBuilder,
-) -> Result<aws_sdk_eks::types::builders::VpcConfigRequestBuilder, ProviderError> {
-    let cidrs = known(&spec.public_access_cidrs)?;
-    Ok(config
-        .endpoint_public_access(spec.endpoint_public_access)
-        .endpoint_private_access(spec.endpoint_private_access)
-        .set_public_access_cidrs((!cidrs.is_empty()).then_some(cidrs)))
-}
-
-fn network_config(spec: &Spec) -> KubernetesNetworkConfigRequest {
-    KubernetesNetworkConfigRequest::builder()
-        .ip_family(match spec.ip_family {
-            IpFamily::Ipv4 => ApiIpFamily::Ipv4,
-            IpFamily::Ipv6 => ApiIpFamily::Ipv6,
-        })
-        .set_service_ipv4_cidr(spec.service_ipv4_cidr.clone())
-        .set_elastic_load_balancing(spec.auto_mode.is_some().then(|| load_balancing(true)))
-        .build()
-}
-
-fn access_config(spec: &Spec) -> CreateAccessConfigRequest {
-    CreateAccessConfigRequest::builder()
-        .authentication_mode(AuthenticationMode::from(spec.authentication_mode.as_str()))
-        .bootstrap_cluster_creator_admin_permissions(spec.bootstrap_creator_admin)
-        .build()
-}
-
-fn upgrade_policy(spec: &Spec) -> UpgradePolicyRequest {
-    UpgradePolicyRequest::builder().support_type(SupportType::from(spec.support_type.as_str())).build()
-}
-
-fn compute_config(spec: &Spec) -> Result<Option<ComputeConfigRequest>, ProviderError> {
-    let Some(auto) = &spec.auto_mode else { return Ok(None) };
-    let config = ComputeConfigRequest::builder()
-        .enabled(true)
-        .set_node_pools(Some(auto.node_pools.clone()))
-        .node_role_arn(auto.node_role_arn.known()?);
-    Ok(Some(config.build()))
-}
-
-fn load_balancing(enabled: bool) -> ElasticLoadBalancing {
-    ElasticLoadBalancing::builder().enabled(enabled).build()
-}
-
-fn storage_config(enabled: bool) -> StorageConfigRequest {
-    let block = aws_sdk_eks::types::BlockStorage::builder().enabled(enabled).build();
-    StorageConfigRequest::builder().block_storage(block).build()
 }
 
 /// How callers are mapped to users, as EKS answers it.
@@ -473,6 +442,20 @@ mod tests {
                 "authentication_mode: `api`: it is one of API, API_AND_CONFIG_MAP, CONFIG_MAP",
             ]
         );
+    }
+
+    #[test]
+    fn nodes_do_not_change_hands_in_place() {
+        let auto = value(|spec| {
+            spec.auto_mode = Some(AutoMode { node_pools: vec!["system".to_owned()], node_role_arn: "arn".into() });
+        });
+        for (there, declared) in [(&auto, &value(|_| {})), (&value(|_| {}), &auto)] {
+            let refused = ControlPlane.refuses(there, declared);
+            assert_eq!(refused.len(), 1);
+            assert_eq!(refused[0].path.to_string(), "auto_mode");
+            assert!(refused[0].message.contains("cluster of another name"), "{}", refused[0].message);
+        }
+        assert_eq!(ControlPlane.refuses(&auto, &auto), []);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What EKS answers about a cluster, in the declared shape.
 
-use aws_sdk_eks::types::{AccessConfigResponse, Cluster, ClusterHealth, ClusterIssue, ClusterStatus, SupportType};
+use aws_sdk_eks::types::{
+    AccessConfigResponse, Cluster, ClusterHealth, ClusterIssue, ClusterStatus, LogSetup, Logging, SupportType,
+};
 
 use super::{AutoMode, IpFamily, Outputs, Spec, authentication_mode};
 use crate::kinds::eks::describe::Facts;
@@ -25,6 +27,7 @@ fn spec(cluster: &Cluster) -> Spec {
         role_arn: cluster.role_arn().unwrap_or_default().into(),
         version: cluster.version().unwrap_or_default().to_owned(),
         subnet_ids: vpc.map(|vpc| inputs(vpc.subnet_ids())).unwrap_or_default(),
+        security_group_ids: vpc.map(|vpc| inputs(vpc.security_group_ids())).unwrap_or_default(),
         endpoint_public_access: public,
         endpoint_private_access: vpc.is_some_and(|vpc| vpc.endpoint_private_access),
         // EKS keeps the ranges of an endpoint that is switched off; they let nobody in.
@@ -42,6 +45,7 @@ fn spec(cluster: &Cluster) -> Spec {
             node_pools: compute.node_pools().to_vec(),
             node_role_arn: compute.node_role_arn().unwrap_or_default().into(),
         }),
+        logging: logging(cluster),
         deletion_protection: cluster.deletion_protection().unwrap_or(false),
         bootstrap_creator_admin: cluster
             .access_config()
@@ -49,6 +53,13 @@ fn spec(cluster: &Cluster) -> Spec {
             .unwrap_or(false),
         tags: tags::project(&tags::sorted(cluster.tags())),
     }
+}
+
+/// The logs that are on.
+fn logging(cluster: &Cluster) -> Vec<String> {
+    let setups = cluster.logging().map(Logging::cluster_logging).unwrap_or_default();
+    let on = setups.iter().filter(|setup| setup.enabled() == Some(true)).flat_map(LogSetup::types);
+    on.map(|log| log.as_str().to_owned()).collect()
 }
 
 fn outputs(cluster: &Cluster) -> Outputs {

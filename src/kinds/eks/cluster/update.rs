@@ -1,16 +1,20 @@
 //! Changes of a cluster in place: EKS takes one type of them a request, and works on it for minutes.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_eks::types::{
-    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, Update, UpdateAccessConfigRequest,
+    AuthenticationMode, ComputeConfigRequest, KubernetesNetworkConfigRequest, UpdateAccessConfigRequest,
     VpcConfigRequest,
 };
 
-use super::{Spec, access, compute_config, load_balancing, storage_config, upgrade_policy};
+use super::Spec;
+use super::request::{compute_config, load_balancing, logging, reach, storage_config, upgrade_policy};
 use crate::kinds::eks::client::Eks;
-use crate::kinds::eks::error::{Reclass, is_done_already};
+use crate::kinds::eks::error::Reclass;
+use crate::kinds::eks::update::accepted;
 use crate::kinds::eks::{describe, known, tags};
 use crate::kinds::sdk::Answer;
-use crate::resource::{ErrorClass, ProviderError, Updated};
+use crate::resource::{ProviderError, Updated};
 
 /// One request's worth of the way from `from` to `to`.
 ///
@@ -27,10 +31,15 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
         || from.endpoint_private_access != to.endpoint_private_access
         || sorted(&from.public_access_cidrs)? != sorted(&to.public_access_cidrs)?;
     let request = if access_differs {
-        config().resources_vpc_config(access(to, VpcConfigRequest::builder())?.build())
-    } else if sorted(&from.subnet_ids)? != sorted(&to.subnet_ids)? {
-        let subnets = VpcConfigRequest::builder().set_subnet_ids(Some(known(&to.subnet_ids)?));
-        config().resources_vpc_config(subnets.build())
+        config().resources_vpc_config(reach(to, VpcConfigRequest::builder())?.build())
+    } else if sorted(&from.subnet_ids)? != sorted(&to.subnet_ids)?
+        || sorted(&from.security_group_ids)? != sorted(&to.security_group_ids)?
+    {
+        // One type of change to EKS. Both are said each time: an empty list takes the last group away.
+        let places = VpcConfigRequest::builder()
+            .set_subnet_ids(Some(known(&to.subnet_ids)?))
+            .set_security_group_ids(Some(known(&to.security_group_ids)?));
+        config().resources_vpc_config(places.build())
     } else if from.authentication_mode != to.authentication_mode {
         let mode = AuthenticationMode::from(to.authentication_mode.as_str());
         config().access_config(UpdateAccessConfigRequest::builder().authentication_mode(mode).build())
@@ -47,13 +56,19 @@ pub(super) async fn step(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Re
         return version(client, name, &to.version).await;
     } else if from.support_type != to.support_type {
         config().upgrade_policy(upgrade_policy(to))
+    } else if logs(from) != logs(to) {
+        config().logging(logging(to))
     } else if from.deletion_protection != to.deletion_protection {
         config().deletion_protection(to.deletion_protection)
     } else {
         return retag(client, name, from, to).await;
     };
     let answer = request.send().await.written("eks:UpdateClusterConfig").reclass();
-    underway(answer.map(|answer| answer.update))
+    accepted(answer.map(|answer| answer.update))
+}
+
+fn logs(spec: &Spec) -> BTreeSet<&str> {
+    spec.logging.iter().map(String::as_str).collect()
 }
 
 fn auto_mode_differs(from: &Spec, to: &Spec) -> bool {
@@ -73,23 +88,12 @@ fn auto_mode_differs(from: &Spec, to: &Spec) -> bool {
 
 async fn version(client: &Eks, name: &str, version: &str) -> Result<Updated, ProviderError> {
     let answer = client.api().update_cluster_version().name(name).version(version).send().await;
-    underway(answer.written("eks:UpdateClusterVersion").reclass().map(|answer| answer.update))
+    accepted(answer.written("eks:UpdateClusterVersion").reclass().map(|answer| answer.update))
 }
 
 /// Tags are set at once, also while an update is under way.
 async fn retag(client: &Eks, name: &str, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
     let cluster = describe::cluster(client, name).await?;
-    let arn = cluster.as_ref().and_then(|cluster| cluster.arn()).ok_or_else(|| {
-        ProviderError::new(ErrorClass::NotYet, "eks:DescribeCluster", format!("there is no cluster {name}"))
-    })?;
-    tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
-}
-
-/// What EKS answers to a request for an update.
-fn underway(answer: Result<Option<Update>, ProviderError>) -> Result<Updated, ProviderError> {
-    match answer {
-        Ok(update) => Ok(crate::kinds::eks::update::updated(update.as_ref())),
-        Err(error) if is_done_already(&error) => Ok(Updated::Done),
-        Err(error) => Err(error),
-    }
+    let arn = cluster.as_ref().and_then(|cluster| cluster.arn());
+    tags::update(client, arn, "eks:DescribeCluster", &from.tags, &to.tags).await
 }

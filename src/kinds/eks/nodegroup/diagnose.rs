@@ -6,6 +6,7 @@
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_eks::types::{AddonStatus, Cluster, Nodegroup};
 
+use super::federation;
 use super::grants::Grants;
 use super::way_out::Network;
 use crate::kinds::eks::client::Eks;
@@ -57,7 +58,7 @@ pub(super) async fn diagnose(client: &Eks, name: &str, group: &Nodegroup) -> Vec
     if let Some(node) = node {
         findings.extend(node_role(client, node).await.unwrap_or_default());
     }
-    findings.extend(plug_in(client, name, node, ipv6).await.unwrap_or_default());
+    findings.extend(plug_in(client, &cluster, node, ipv6).await.unwrap_or_default());
     findings.extend(endpoint(&cluster));
     findings.extend(network(client, group, ipv6).await.unwrap_or_default());
     findings
@@ -80,7 +81,14 @@ async fn node_role(client: &Eks, role: &str) -> Result<Vec<String>, ProviderErro
 }
 
 /// Nodes get ready when the VPC CNI plug-in runs on them.
-async fn plug_in(client: &Eks, cluster: &str, node: Option<&str>, ipv6: bool) -> Result<Vec<String>, ProviderError> {
+async fn plug_in(
+    client: &Eks,
+    cluster: &Cluster,
+    node: Option<&str>,
+    ipv6: bool,
+) -> Result<Vec<String>, ProviderError> {
+    let facts = describe::Facts::of(cluster);
+    let cluster = facts.name.as_str();
     let Some(plug_in) = describe::addon(client, cluster, "vpc-cni").await? else {
         return Ok(vec!["the cluster has no vpc-cni add-on, without which no node gets ready".to_owned()]);
     };
@@ -108,6 +116,10 @@ async fn plug_in(client: &Eks, cluster: &str, node: Option<&str>, ipv6: bool) ->
         return Ok(findings);
     };
     let missing = grants.missing(if ipv6 { &CNI_IPV6 } else { &CNI_IPV4 });
+    if association.is_none() && plug_in.service_account_role_arn().is_some() && !facts.oidc_issuer.is_empty() {
+        // What may not be read accuses nobody, as everywhere here; what was found before stays.
+        findings.extend(federation::problems(client, role, &facts.oidc_issuer).await.unwrap_or_default());
+    }
     if !missing.is_empty() {
         findings.push(format!(
             "the vpc-cni add-on's role {role} may not {}: aws-node does not start, and no node gets ready",

@@ -97,7 +97,7 @@ fn shipped(name: &str) -> Option<&'static [&'static str]> {
 }
 
 /// IAM answers documents percent-encoded; some servers do not.
-fn decode(text: &str) -> Option<Value> {
+pub(super) fn decode(text: &str) -> Option<Value> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).ok();
     }
@@ -106,7 +106,8 @@ fn decode(text: &str) -> Option<Value> {
     serde_json::from_str(&decoded).ok()
 }
 
-fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+/// The items of a list, or the one that stands without.
+pub(super) fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
     let (many, one) = match value {
         Value::Array(items) => (items.as_slice(), None),
         Value::Null => (&[][..], None),

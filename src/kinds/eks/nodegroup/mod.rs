@@ -4,6 +4,7 @@
 //! beside it. Why nodes do not join is looked for in `diagnose`.
 
 mod diagnose;
+mod federation;
 mod grants;
 mod way_out;
 
@@ -14,17 +15,18 @@ use aws_sdk_eks::types::{
 use serde::{Deserialize, Serialize};
 
 use super::client::Eks;
-use super::error::{Reclass, is_done_already, is_taken};
+use super::error::{Reclass, is_taken};
 use super::health::{Issue, sentences};
 use super::tags::{self, Tags};
+use super::update::{accepted, deleted};
 use super::version::Minor;
 use super::{inner_id, is_name, known, many, parts, parts_of};
 use crate::kinds::sdk::{Answer, no_id};
 use crate::model::diff::{FieldRule, FieldTrait};
 use crate::model::{Address, AttrPath, Input, Reference, Value};
 use crate::resource::{
-    Api, Created, Deletion, ErrorClass, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError,
-    RemoteId, ReplaceOrder, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
+    Api, Created, Deletion, Expected, FieldError, KindRules, Live, OutputRule, Ownership, ProviderError, RemoteId,
+    ReplaceOrder, ResourceKind, Status, UpdateId, Updated, WaitPolicy,
 };
 
 /// The kind `eks.nodegroup`.
@@ -285,11 +287,7 @@ impl ResourceKind for Nodegroup {
         } else {
             return retag(client, id, from, to).await;
         };
-        match answer {
-            Ok(update) => Ok(super::update::updated(update.as_ref())),
-            Err(error) if is_done_already(&error) => Ok(Updated::Done),
-            Err(error) => Err(at_field(error)),
-        }
+        accepted(answer).map_err(at_field)
     }
 
     async fn follow(&self, client: &Eks, id: &RemoteId, update: &UpdateId) -> Result<Status, ProviderError> {
@@ -309,13 +307,7 @@ impl ResourceKind for Nodegroup {
     async fn delete(&self, client: &Eks, id: &RemoteId) -> Result<Deletion, ProviderError> {
         let (cluster, name) = parts_of("eks:DeleteNodegroup", id)?;
         let answer = client.api().delete_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await;
-        match answer.written("eks:DeleteNodegroup").unless_gone() {
-            Ok(_) => Ok(Deletion::Accepted),
-            Err(error) if error.class == ErrorClass::Busy && is_going(client, cluster, name).await => {
-                Ok(Deletion::Accepted)
-            }
-            Err(error) => Err(error),
-        }
+        deleted(answer.written("eks:DeleteNodegroup").unless_gone(), is_going(client, cluster, name)).await
     }
 }
 
@@ -338,10 +330,8 @@ async fn is_going(client: &Eks, cluster: &str, name: &str) -> bool {
 async fn retag(client: &Eks, id: &RemoteId, from: &Spec, to: &Spec) -> Result<Updated, ProviderError> {
     let (cluster, name) = parts_of("eks:TagResource", id)?;
     let group = describe(client, cluster, name).await?;
-    let arn = group.as_ref().and_then(|group| group.nodegroup_arn()).ok_or_else(|| {
-        ProviderError::new(ErrorClass::NotYet, "eks:DescribeNodegroup", format!("there is no node group {id}"))
-    })?;
-    tags::update(client, arn, &from.tags, &to.tags).await.map(|()| Updated::Done)
+    let arn = group.as_ref().and_then(|group| group.nodegroup_arn());
+    tags::update(client, arn, "eks:DescribeNodegroup", &from.tags, &to.tags).await
 }
 
 fn name_in_eks(spec: &Spec, owner: &Ownership) -> String {

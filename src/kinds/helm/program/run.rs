@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// What is kept of what helm says, its end: enough for its last error.
 const TAIL: usize = 64 * 1024;
@@ -104,11 +104,13 @@ impl Run {
             // Its own group: the terminal's Ctrl-C is meant for us, and what it starts is ended with it.
             .process_group(0)
             .kill_on_drop(true);
-        let mut group = Group(command.spawn().map_err(Failure::NotStarted)?);
+        let mut child = command.spawn().map_err(Failure::NotStarted)?;
         // What it was given is its alone now.
         drop(command);
-        let (stdout, stderr) = (group.0.stdout.take(), group.0.stderr.take());
-        let all = async { tokio::join!(tail(stdout, self.answer), tail(stderr, TAIL), group.0.wait()) };
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut group = Group { child, stdout, stderr };
+        let Group { child, stdout, stderr } = &mut group;
+        let all = async { tokio::join!(tail(stdout.as_mut(), self.answer), tail(stderr.as_mut(), TAIL), child.wait()) };
         match tokio::time::timeout(self.patience, all).await {
             Ok((stdout, stderr, status)) => {
                 let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -117,9 +119,9 @@ impl Run {
             }
             Err(_) => {
                 group.signal(Signal::TERM);
-                let _ = tokio::time::timeout(GRACE, group.0.wait()).await;
+                let _ = tokio::time::timeout(GRACE, group.child.wait()).await;
                 group.signal(Signal::KILL);
-                let _ = group.0.wait().await;
+                let _ = group.child.wait().await;
                 Err(Failure::TooLong(self.patience))
             }
         }
@@ -127,9 +129,9 @@ impl Run {
 }
 
 /// The end of what a pipe brings.
-async fn tail(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
+async fn tail(pipe: Option<&mut (impl AsyncRead + Unpin)>, most: usize) -> Vec<u8> {
     let (mut kept, mut piece) = (Vec::new(), vec![0; 16 * 1024]);
-    let Some(mut pipe) = pipe else { return kept };
+    let Some(pipe) = pipe else { return kept };
     while let Ok(count @ 1..) = pipe.read(&mut piece).await {
         kept.extend_from_slice(&piece[..count]);
         if kept.len() > 2 * most {
@@ -141,13 +143,18 @@ async fn tail(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     kept
 }
 
-/// A process and whatever it has started.
-struct Group(Child);
+/// A process and whatever it has started. Its pipes stay open for as long as it lives: who is asked to end and says so
+/// into a closed pipe is killed by that, before the release is marked.
+struct Group {
+    child: Child,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
 
 impl Group {
     fn signal(&self, signal: Signal) {
         // Without an id it has ended and was waited for: the number may be somebody else's by now.
-        if let Some(id) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+        if let Some(id) = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = kill_process_group(id, signal);
         }
     }
@@ -155,12 +162,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if self.0.id().is_none() {
+        if self.child.id().is_none() {
             return;
         }
         self.signal(Signal::TERM);
         let mut waited = Duration::ZERO;
-        while waited < MOMENT && !matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+        while waited < MOMENT && !matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
             thread::sleep(LOOK);
             waited += LOOK;
         }

@@ -9,8 +9,9 @@ use data_encoding::BASE64;
 use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
+use super::mask;
 use crate::kinds::helm::marker;
 use crate::resource::{ReleaseState, ReleaseStatus};
 
@@ -90,7 +91,9 @@ impl Revision<'_> {
         let labels = self.secret.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
         let labels: BTreeMap<String, String> =
             labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-        let said = payload.info.description;
+        let values = payload.config.filter(|config| !config.is_null()).unwrap_or_else(|| json!({}));
+        // What went wrong is part of it, and may quote a value.
+        let said = mask::masked(&payload.info.description, &values);
         let description = match marker::of_labels(&labels).map(|marker| marker.text()) {
             Some(marker) if said.is_empty() || said == marker => marker,
             Some(marker) => format!("{marker}\n{said}"),
@@ -103,10 +106,7 @@ impl Revision<'_> {
             deployed,
             chart: payload.chart.metadata.name,
             version: payload.chart.metadata.version,
-            values: payload
-                .config
-                .filter(|config| !config.is_null())
-                .unwrap_or_else(|| Json::Object([].into_iter().collect())),
+            values,
             manifest: payload.manifest,
             description,
         };
@@ -148,11 +148,9 @@ fn status(word: &str) -> ReleaseStatus {
 mod tests {
     use std::io::Write as _;
 
+    use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use serde_json::json;
-
-    use super::*;
 
     fn secret(revision: u32, status: &str, labels: &[(&str, &str)], payload: &[u8]) -> Json {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -193,6 +191,15 @@ mod tests {
         assert_eq!(newest.state.values, json!({ "color": "red" }));
         assert_eq!(newest.at, Some("2026-11-23T23:07:53.045676184Z".parse().unwrap()));
         assert_eq!(revisions[0].open(None).unwrap().state.description, "meshplan mesh1/helm.release/c/n/demo tok");
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_without_secrets() {
+        let failed = String::from_utf8(release("failed", "hunter2-hunter2 is no label")).unwrap();
+        let failed = failed.replace("\"color\":\"red\"", "\"password\":\"hunter2-hunter2\"");
+        let secret = secret(1, "failed", &[], failed.as_bytes());
+        let state = revisions(&[secret])[0].open(None).unwrap().state;
+        assert_eq!(state.description, "(sensitive) is no label");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use rcgen::{
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::control::Control;
 use super::parts::{
     core, created, holds, instant, is_going, label, list, name, namespace, number, set, since, text, uid,
 };
-use crate::model::Digest;
 use crate::sandbox::kubernetes::objects::{Key, Objects};
 
 const WEBHOOKS: &str = "admissionregistration.k8s.io";
@@ -162,15 +162,15 @@ fn self_signed(control: &Control<'_, '_>) -> Option<(String, String)> {
     // RFC 8410, section 7: what stands before the 32 bytes of an Ed25519 key in PKCS #8.
     const HEAD: [u8; 16] =
         [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-    let digest = Digest::of_parts(&[b"istio-ca", control.cluster.unique.as_bytes()]);
-    let der: Vec<u8> = HEAD.iter().chain(digest.as_bytes()).copied().collect();
+    let digest = Sha256::digest(format!("istiod of {}", control.cluster.unique).as_bytes());
+    let der: Vec<u8> = HEAD.iter().chain(digest.iter()).copied().collect();
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der), &rcgen::PKCS_ED25519).ok()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "cluster.local");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.serial_number = Some(SerialNumber::from(digest.as_bytes().iter().take(16).copied().collect::<Vec<u8>>()));
+    params.serial_number = Some(SerialNumber::from(digest.iter().take(16).copied().collect::<Vec<u8>>()));
     let day = 24 * 60 * 60;
     let begins = control.cluster.settled_at.as_second();
     params.not_before = time::OffsetDateTime::from_unix_timestamp(begins).ok()?;

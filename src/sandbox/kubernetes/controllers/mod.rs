@@ -44,7 +44,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use jiff::Timestamp;
 
 use self::control::Control;
-pub(in crate::sandbox) use self::istiod::serving as serving_pods;
 use super::objects::Objects;
 use crate::sandbox::options::Quotas;
 use crate::sandbox::world::rows::{Cluster, Outcome};
@@ -127,6 +126,8 @@ fn reconcile(place: &mut Place<'_>, quotas: &Quotas, name: &str, (before, now): 
 /// Runs the controllers of a cluster at one instant, until nothing changes any more.
 fn run(place: &mut Place<'_>, quotas: &Quotas, cluster: &Cluster, now: Timestamp) {
     let name = cluster.name();
+    // What time does to the network, up to this instant, which may be before the one that the world has come to.
+    place.region.settle(now);
     let mut due = None;
     for _ in 0..TURNS {
         let revision = Objects::of(place.region, name, now).revision();

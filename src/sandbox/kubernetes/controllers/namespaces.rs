@@ -36,7 +36,7 @@ fn furnish(control: &mut Control<'_, '_>, mut namespace: Value) {
         &Key::new("", "serviceaccounts", Some(&name), "default"),
         || json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {} }),
     );
-    let bundle = bundle(control.cluster);
+    let cluster = control.cluster;
     let root = Key::new("", "configmaps", Some(&name), "kube-root-ca.crt");
     control.ensure(&root, || {
         json!({
@@ -46,7 +46,7 @@ fn furnish(control: &mut Control<'_, '_>, mut namespace: Value) {
                 "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the \
                  internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes \
                  clusters." } },
-            "data": { "ca.crt": bundle },
+            "data": { "ca.crt": bundle(cluster) },
         })
     });
 }

@@ -2,7 +2,7 @@
 //!
 //! What there is on a node to run them is not simulated; how far a pod is follows from when it got its node.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::control::Control;
@@ -13,6 +13,9 @@ use super::parts::{
 use super::workloads::is_of_job;
 use super::{addresses, nodes};
 use crate::sandbox::kubernetes::objects::{Key, time};
+
+/// How long the containers of a pod take to end when they are told to.
+const END_MS: (u64, u64) = (500, 2_500);
 
 /// How far a pod is.
 enum Stage {
@@ -31,9 +34,7 @@ pub(super) fn run(control: &mut Control<'_, '_>) {
     for mut pod in control.list("", "pods", None) {
         let key = Key::new("", "pods", Some(namespace(&pod)), name(&pod));
         if is_going(&pod) {
-            if list(&pod, "/metadata/finalizers").is_empty() {
-                control.objects().remove(&key);
-            }
+            end(control, &key, &pod);
             continue;
         }
         let node = text(&pod, "/spec/nodeName").to_owned();
@@ -61,6 +62,17 @@ pub(super) fn run(control: &mut Control<'_, '_>) {
         let stage = stage(control, &pod);
         describe(control, &mut pod, &stage);
         control.put(&key, pod);
+    }
+}
+
+/// A pod that is deleted ends soon, whatever time it was given for that.
+fn end(control: &mut Control<'_, '_>, key: &Key, pod: &Value) {
+    let until = instant(pod, "/metadata/deletionTimestamp").unwrap_or(control.now);
+    let grace = SignedDuration::from_secs(number(pod, "/metadata/deletionGracePeriodSeconds").unwrap_or_default());
+    let asked = until.checked_sub(grace).unwrap_or(until);
+    let ended = control.after(asked, uid(pod), "ended", END_MS).min(until);
+    if control.has_come(ended) && list(pod, "/metadata/finalizers").is_empty() {
+        control.objects().remove(key);
     }
 }
 

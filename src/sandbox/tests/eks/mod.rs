@@ -3,6 +3,7 @@
 mod access;
 mod addons;
 mod clusters;
+mod controllers;
 mod nodes;
 mod updates;
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `network` | the network layer of EC2 |
 //! | `instance` | EC2's instances |
+//! | `peering` | connections between VPCs; they live in the pseudo-region `aws-global` |
 //! | `elb` | Elastic Load Balancing |
 //! | `iam` | IAM; they live in the pseudo-region `aws-global` |
 //! | `eks` | EKS |
@@ -27,6 +28,7 @@ mod instance;
 mod kubernetes;
 mod logs;
 mod network;
+mod peering;
 
 pub(crate) use self::eks::{
     AccessEntry, AccessPolicy, Addon, AutoMode, Change, Cluster, Issue, Nodegroup, Outcome, PodIdentity, Scaling,
@@ -42,6 +44,7 @@ pub(crate) use self::network::{
     NatGateway, NetworkAcl, NetworkInterface, Peer, Route, RouteTable, RouteTarget, SecurityGroup, SecurityGroupRule,
     Subnet, Vpc,
 };
+pub(crate) use self::peering::{PeeringSide, VpcPeering};
 
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;

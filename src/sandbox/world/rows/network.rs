@@ -230,6 +230,7 @@ pub(crate) enum RouteTarget {
     NatGateway(String),
     EgressOnlyGateway(String),
     Interface(String),
+    Peering(String),
 }
 
 impl RouteTarget {
@@ -237,7 +238,11 @@ impl RouteTarget {
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Local => "local",
-            Self::InternetGateway(id) | Self::NatGateway(id) | Self::EgressOnlyGateway(id) | Self::Interface(id) => id,
+            Self::InternetGateway(id)
+            | Self::NatGateway(id)
+            | Self::EgressOnlyGateway(id)
+            | Self::Interface(id)
+            | Self::Peering(id) => id,
         }
     }
 }
