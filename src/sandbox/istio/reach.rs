@@ -230,9 +230,10 @@ pub(super) fn through_balancer<'w>(
         IpAddr::V4(_) => to,
     };
     for region in world.regions() {
-        let has = |interface: &&crate::sandbox::world::rows::NetworkInterface| match address {
+        let has = |interface: &&NetworkInterface| match to {
             IpAddr::V4(v4) => {
-                interface.public_ip == Some(v4) || (interface.private_ip == v4 && interface.vpc_id == from.row.vpc_id)
+                interface.public_ip == Some(v4)
+                    || (interface.private_ip == v4 && carries(world, from, subnet, (&interface.vpc_id, to)))
             }
             IpAddr::V6(v6) => interface.ipv6.contains(&v6),
         };
