@@ -127,40 +127,6 @@ fn translated(cluster: Cluster<'_>, subnet: &Subnet, to: IpAddr) -> Option<IpAdd
     nat.public_ip.filter(|_| nat.state(cluster.now) == "available").map(IpAddr::V4)
 }
 
-/// Whether packets of a pod get to a VPC by a private route, at an address that it has: within one VPC, or over a peering
-/// connection that both sides route to each other.
-fn is_routed(from: Cluster<'_>, pod: &Value, vpc: &str, to: IpAddr) -> bool {
-    if from.row.vpc_id == vpc {
-        return true;
-    }
-    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
-    let (Some(own), Some(subnet)) = (own, subnet(from, pod)) else { return false };
-    let Some(target @ RouteTarget::Peering(id)) = route(from, subnet, to) else { return false };
-    let joined = from.world.regions().filter_map(|region| region.vpc_peerings.get(id));
-    let mut tables = from.world.regions().flat_map(|region| region.route_tables.linked(vpc));
-    joined.into_iter().any(|peering| peering.joins(&from.row.vpc_id, vpc, from.now))
-        && tables.any(|table| table.routes.iter().any(|back| back.target == *target && back.destination.contains(&own)))
-}
-
-/// An address of a cluster's network, of the family of a pod.
-fn some_address(to: Cluster<'_>, pod: &Value) -> Option<IpAddr> {
-    let own =
-        super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok())?;
-    let vpc = to.region.vpcs.get(&to.row.vpc_id)?;
-    match own {
-        IpAddr::V4(_) => vpc.blocks.first().map(|block| IpAddr::V4(block.block.addr())),
-        IpAddr::V6(_) => vpc.ipv6.iter().find(|block| block.is_held()).map(|block| IpAddr::V6(block.block.addr())),
-    }
-}
-
-/// Whether a cluster's own security group lets a pod of another one in, on a port: by its group or by its address.
-fn lets_in(from: Cluster<'_>, pod: &Value, to: Cluster<'_>, port: u16) -> bool {
-    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
-    let rules = || to.region.security_group_rules.linked(&to.row.group_id);
-    let by_group = rules().any(|rule| is_for(rule, port) && rule.peer == Peer::Group(from.row.group_id.clone()));
-    from.row.group_id == to.row.group_id || by_group || own.is_some_and(|own| admits(rules(), own, port))
-}
-
 /// Whether two clusters are in one network of AWS.
 pub(super) fn share_network(one: Cluster<'_>, other: Cluster<'_>) -> bool {
     one.region.name == other.region.name && one.row.vpc_id == other.row.vpc_id
@@ -168,15 +134,8 @@ pub(super) fn share_network(one: Cluster<'_>, other: Cluster<'_>) -> bool {
 
 /// Whether a pod's connection reaches the API server of another cluster.
 pub(super) fn api(from: Cluster<'_>, pod: &Value, target: Cluster<'_>) -> bool {
-    if target.row.private_access {
-        let peered = || {
-            some_address(target, pod).is_some_and(|to| is_routed(from, pod, &target.row.vpc_id, to))
-                && lets_in(from, pod, target, 443)
-        };
-        // Beyond its own network the public endpoint's name has public addresses, where there is one.
-        if share_network(from, target) || (!target.row.public_access && peered()) {
-            return true;
-        }
+    if target.row.private_access && share_network(from, target) {
+        return true;
     }
     if !target.row.public_access {
         return false;
@@ -252,8 +211,7 @@ pub(super) fn through_balancer<'w>(
     for region in world.regions() {
         let has = |interface: &&crate::sandbox::world::rows::NetworkInterface| match address {
             IpAddr::V4(v4) => {
-                interface.public_ip == Some(v4)
-                    || (interface.private_ip == v4 && is_routed(from, pod, &interface.vpc_id, address))
+                interface.public_ip == Some(v4) || (interface.private_ip == v4 && interface.vpc_id == from.row.vpc_id)
             }
             IpAddr::V6(v6) => interface.ipv6.contains(&v6),
         };
@@ -298,26 +256,21 @@ fn admits<'r>(
     source: IpAddr,
     port: u16,
 ) -> bool {
-    let mut rules = rules.filter(|rule| is_for(rule, port));
+    let mut rules = rules.filter(|rule| !rule.egress);
     rules.any(|rule| {
+        let port = i64::from(port);
+        let fits = match (rule.protocol.as_str(), rule.ports) {
+            ("-1", _) => true,
+            ("tcp" | "6", Some((low, high))) => low <= port && port <= high,
+            _ => false,
+        };
         let comes = match (&rule.peer, source) {
             (Peer::Ipv4(range), IpAddr::V4(source)) => range.contains(&source),
             (Peer::Ipv6(range), IpAddr::V6(source)) => range.contains(&source),
             (Peer::Ipv4(_) | Peer::Ipv6(_) | Peer::Group(_) | Peer::PrefixList(_), _) => false,
         };
-        comes
+        fits && comes
     })
-}
-
-/// Whether a rule is about TCP connections that come in on a port.
-fn is_for(rule: &crate::sandbox::world::rows::SecurityGroupRule, port: u16) -> bool {
-    let port = i64::from(port);
-    !rule.egress
-        && match (rule.protocol.as_str(), rule.ports) {
-            ("-1", _) => true,
-            ("tcp" | "6", Some((low, high))) => low <= port && port <= high,
-            _ => false,
-        }
 }
 
 /// The ready pod with an address.
@@ -331,9 +284,13 @@ pub(super) fn direct(from: Cluster<'_>, pod: &Value, to: Cluster<'_>, port: u16)
     if from.is(&to) {
         return Ok(());
     }
-    let routed = || some_address(to, pod).is_some_and(|address| is_routed(from, pod, &to.row.vpc_id, address));
-    if !(share_network(from, to) || routed()) || !lets_in(from, pod, to, port) {
+    if !share_network(from, to) {
         return Err(Failure::Timeout);
     }
-    Ok(())
+    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
+    let rules = || to.region.security_group_rules.linked(&to.row.group_id);
+    let by_group = rules()
+        .any(|rule| !rule.egress && rule.protocol == "-1" && rule.peer == Peer::Group(from.row.group_id.clone()));
+    let by_address = own.is_some_and(|own| admits(rules(), own, port));
+    if from.row.group_id == to.row.group_id || by_group || by_address { Ok(()) } else { Err(Failure::Timeout) }
 }

@@ -16,7 +16,6 @@ pub(super) const NETWORK: &str = "topology.istio.io/network";
 /// A cluster, at an instant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cluster<'w> {
-    pub(super) world: &'w World,
     pub(super) region: &'w Region,
     pub(super) row: &'w rows::Cluster,
     pub(super) now: Timestamp,
@@ -27,13 +26,12 @@ impl<'w> Cluster<'w> {
     pub(super) fn named(world: &'w World, region: &str, name: &str, now: Timestamp) -> Option<Self> {
         let region = world.regions().find(|known| known.name == region)?;
         let row = region.clusters.get(name)?;
-        Some(Self { world, region, row, now }).filter(Self::runs)
+        Some(Self { region, row, now }).filter(Self::runs)
     }
 
     /// All clusters whose API servers run.
     pub(super) fn all(world: &'w World, now: Timestamp) -> impl Iterator<Item = Self> {
-        let of_region =
-            move |region: &'w Region| region.clusters.iter().map(move |row| Self { world, region, row, now });
+        let of_region = move |region: &'w Region| region.clusters.iter().map(move |row| Self { region, row, now });
         world.regions().flat_map(of_region).filter(Self::runs)
     }
 
