@@ -14,16 +14,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, TryStreamExt as _};
 use http::Method;
 use serde_json::{Value, json};
 
 use self::wire::{Form, Wire, path_of};
 use super::route::SandboxRoute;
 use crate::model::Clock;
-use crate::resource::{
-    ClusterAccess, ClusterRoute as _, ErrorClass, Helm, ProviderError, ReleaseOrder, ReleaseState, ReleaseStatus,
-};
+use crate::resource::{ClusterAccess, ErrorClass, Helm, ProviderError, ReleaseOrder, ReleaseState, ReleaseStatus};
 use crate::sandbox::Sandbox;
 use crate::sandbox::charts::{self, Record, Wanted};
 
@@ -421,3 +419,6 @@ impl Helm for SandboxHelm {
         Box::pin(async move { manifest })
     }
 }
+
+#[cfg(test)]
+mod tests;

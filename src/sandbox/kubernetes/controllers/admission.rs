@@ -20,8 +20,6 @@ pub(crate) enum Operation {
     Create,
     /// It is changed.
     Update,
-    /// It is deleted.
-    Delete,
 }
 
 /// Why an object is not written.
@@ -89,7 +87,6 @@ impl<'a> Webhook<'a> {
         let verb = match operation {
             Operation::Create => "CREATE",
             Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
         };
         let among = |rule: &Value, field: &str, wanted: &str| {
             texts(rule, field).iter().any(|one| *one == "*" || *one == wanted)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::parts::{is_going, list, set};
 use crate::sandbox::kubernetes::objects::{Key, Objects, time};
+use crate::sandbox::kubernetes::verbs::delete;
 use crate::sandbox::options::Quotas;
 use crate::sandbox::world::Place;
 use crate::sandbox::world::rows::Cluster;
@@ -91,7 +92,7 @@ impl<'p, 'w> Control<'p, 'w> {
     pub(super) fn delete(&mut self, key: &Key) {
         let Some(mut object) = self.get(key) else { return };
         if list(&object, "/metadata/finalizers").is_empty() {
-            self.objects().remove(key);
+            delete::remove(&mut self.objects(), key);
         } else if !is_going(&object) {
             set(&mut object, &["metadata", "deletionTimestamp"], time(self.now).into());
             set(&mut object, &["metadata", "deletionGracePeriodSeconds"], json!(0));
@@ -105,7 +106,7 @@ impl<'p, 'w> Control<'p, 'w> {
         let left: Vec<Value> =
             list(&object, "/metadata/finalizers").iter().filter(|held| **held != finalizer).cloned().collect();
         if left.is_empty() && is_going(&object) {
-            self.objects().remove(key);
+            delete::remove(&mut self.objects(), key);
             return;
         }
         set(&mut object, &["metadata", "finalizers"], left.into());

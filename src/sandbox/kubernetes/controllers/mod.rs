@@ -44,7 +44,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use jiff::Timestamp;
 
 use self::control::Control;
-pub(in crate::sandbox) use self::istiod::serving as serving_pods;
 use super::objects::Objects;
 use crate::sandbox::options::Quotas;
 use crate::sandbox::world::rows::{Cluster, Outcome};

@@ -1,8 +1,5 @@
 //! Services: an address of the cluster's family, and the endpoints behind it, in both forms that there are.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::control::Control;
@@ -12,10 +9,8 @@ use super::parts::{
 };
 use super::pods;
 use crate::sandbox::kubernetes::objects::Key;
+use crate::sandbox::kubernetes::services;
 use crate::sandbox::world::ids::number_of;
-
-/// The ports of nodes that Services get.
-const NODE_PORTS: (u64, u64) = (30_000, 2_768);
 
 const SLICES: (&str, &str) = ("discovery.k8s.io", "endpointslices");
 
@@ -39,81 +34,13 @@ fn furnish(control: &mut Control<'_, '_>, mut service: Value) -> Value {
     if kind == "ExternalName" {
         return service;
     }
-    let family = if control.cluster.ipv6 { "IPv6" } else { "IPv4" };
-    let missing = text(&service, "/spec/clusterIP").is_empty();
-    if missing && let Some(address) = address(control, &service) {
-        set(&mut service, &["spec", "clusterIP"], address.to_string().into());
-    }
-    let cluster_ip = service["spec"]["clusterIP"].clone();
-    let defaults = [
-        ("clusterIPs", json!([cluster_ip])),
-        ("ipFamilies", json!([family])),
-        ("ipFamilyPolicy", json!("SingleStack")),
-        ("internalTrafficPolicy", json!("Cluster")),
-        ("sessionAffinity", json!("None")),
-    ];
-    for (field, value) in defaults {
-        set_missing(&mut service, &["spec", field], value);
-    }
-    if kind == "LoadBalancer" || kind == "NodePort" {
-        set_missing(&mut service, &["spec", "externalTrafficPolicy"], "Cluster".into());
-        if kind == "LoadBalancer" {
-            set_missing(&mut service, &["spec", "allocateLoadBalancerNodePorts"], true.into());
-        }
-        if kind == "NodePort" || service["spec"]["allocateLoadBalancerNodePorts"] != false {
-            give_node_ports(control, &mut service);
-        }
+    if text(&service, "/spec/clusterIP").is_empty() {
+        // The API refuses a Service that it cannot give an address; a controller's own is left without.
+        let _ = services::allocate(&control.objects(), &mut service, None);
     }
     set_missing(&mut service, &["status", "loadBalancer"], json!({}));
     control.put(&core("services", namespace(&service), name(&service)), service.clone());
     service
-}
-
-/// A free address of the cluster's block of services.
-fn address(control: &mut Control<'_, '_>, service: &Value) -> Option<IpAddr> {
-    let block: IpNet = control.cluster.service_cidr.parse().ok()?;
-    let used: Vec<String> =
-        control.objects().list("", "services", None).map(|one| text(one, "/spec/clusterIP").to_owned()).collect();
-    let seed = control.place.mint.number(&["service", uid(service)]);
-    // The first sixteen are given out by hand (the API's own, the DNS Service's), and no block has fewer than 4,000.
-    (0..2_000_u64).find_map(|step| {
-        let host = 16 + (seed.wrapping_add(step)) % 4_000;
-        let address = match block {
-            IpNet::V4(block) => {
-                IpAddr::V4(block.network().to_bits().checked_add(u32::try_from(host).ok()?).map(Into::into)?)
-            }
-            IpNet::V6(block) => IpAddr::V6(block.network().to_bits().checked_add(u128::from(host)).map(Into::into)?),
-        };
-        (block.contains(&address) && !used.contains(&address.to_string())).then_some(address)
-    })
-}
-
-/// Gives each port of a Service a port of the nodes.
-fn give_node_ports(control: &mut Control<'_, '_>, service: &mut Value) {
-    if list(service, "/spec/ports").iter().all(|port| number(port, "/nodePort").is_some()) {
-        return;
-    }
-    let mut used: Vec<i64> = control
-        .objects()
-        .list("", "services", None)
-        .flat_map(|one| list(one, "/spec/ports"))
-        .filter_map(|port| number(port, "/nodePort"))
-        .collect();
-    let mut ports = list(service, "/spec/ports").to_vec();
-    for port in &mut ports {
-        if number(port, "/nodePort").is_some() {
-            continue;
-        }
-        let seed = number_of(&[uid(service).as_bytes(), port["port"].to_string().as_bytes()]);
-        let free = (0..NODE_PORTS.1)
-            .filter_map(|step| i64::try_from(NODE_PORTS.0 + seed.wrapping_add(step) % NODE_PORTS.1).ok())
-            .find(|one| !used.contains(one));
-        if let Some(free) = free {
-            used.push(free);
-            set(port, &["nodePort"], free.into());
-        }
-    }
-    set(service, &["spec", "ports"], ports.into());
 }
 
 /// The pods that a Service selects and that have an address.
