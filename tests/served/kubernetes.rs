@@ -1,60 +1,61 @@
 //! Real kubectl and real helm, of both majors, against the Kubernetes API of a simulated cluster.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use jiff::Timestamp;
-use meshplan::compile::Declaration;
-use meshplan::kinds::eks::token;
-use meshplan::resource::Cloud;
-use meshplan::sandbox::{Options, Speed};
 use serde_json::{Value, json};
 
-use crate::Served;
-use crate::rig::{self, InSandbox, declarations, topology};
-use crate::stand_ins::{Finished, Trouble, finish, isolated, locate, stand_in};
+use crate::stand_ins::{Finished, Trouble, finish, isolated, locate, spawn, stand_in};
 
-/// A cluster of a topology that is served, and the programs that use it.
+const MESHPLAN: &str = env!("CARGO_BIN_EXE_meshplan");
+
+/// A mesh that was applied and is served, and the programs that use it.
 struct Reached {
     programs: PathBuf,
     folder: tempfile::TempDir,
-    served: Served,
+    server: Child,
 }
 
-/// What makes a cluster with nodes: everything that is in AWS, of one cluster.
-fn clusters() -> Vec<Declaration> {
-    let mut all = declarations(&topology("minimal.toml"));
-    let is_aws = |kind: &str| ["aws.", "iam.", "eks."].iter().any(|service| kind.starts_with(service));
-    all.retain(|declaration| is_aws(declaration.address.kind()));
-    all
+impl Drop for Reached {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test has seen by then.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// A command that finds `meshplan`, as the kubeconfig's plugin is found.
+fn tool(program: &Path, folder: &Path) -> Command {
+    let mut command = isolated(program);
+    let beside = Path::new(MESHPLAN).parent().unwrap().display();
+    command.env("HOME", folder).env("PATH", format!("{beside}:/usr/bin:/bin")).current_dir(folder);
+    command
 }
 
 impl Reached {
     fn start(programs: PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut mesh = InSandbox::start(folder.path(), Options { speed: Speed::Unlimited, ..Options::default() });
-        mesh.apply(&clusters());
-        let served = Served::start(&mesh.sandbox);
-        let records = &mesh.process.store.state().records;
-        let (_, cluster) = records.iter().find(|(address, _)| address.kind() == "eks.cluster").unwrap();
-        let outputs = cluster.outputs.value();
-        let text = |field: &str| outputs.get(field).and_then(|value| value.as_str()).unwrap().to_owned();
-        let cloud = Cloud::new(mesh.sandbox.sdk_config());
-        let meshplan::model::Target::Aws { region } = &cluster.target else { panic!("a cluster is in AWS") };
-        let token = rig::run(token::token(&cloud, region, &text("name"), Timestamp::UNIX_EPOCH)).unwrap();
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "one",
-            "clusters": [{ "name": "one", "cluster": {
-                "server": served.endpoint.replace("http://", "https://"),
-                "tls-server-name": text("endpoint").replace("https://", ""),
-                "certificate-authority-data": text("certificate_authority"),
-            } }],
-            "contexts": [{ "name": "one", "context": { "cluster": "one", "user": "one" } }],
-            "users": [{ "name": "one", "user": { "token": token.token.expose() } }],
-        });
-        let this = Self { programs, folder, served };
-        this.write("kubeconfig", &kubeconfig.to_string());
-        this
+        let topology = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/minimal.toml");
+        std::fs::copy(topology, folder.path().join("minimal.toml")).unwrap();
+        let meshplan = |arguments: &str| {
+            let mut command = tool(Path::new(MESHPLAN), folder.path());
+            command.args(arguments.split_whitespace());
+            command
+        };
+        let does = |arguments: &str| {
+            let done = finish(meshplan(arguments)).unwrap();
+            assert!(done.status.success(), "meshplan {arguments}: {}{}", done.stdout, done.stderr);
+        };
+        does("apply minimal.toml --sandbox --sandbox-speed unlimited --yes --no-progress --no-verify");
+        let mut serve = meshplan("sandbox serve --listen 127.0.0.1:0");
+        serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = spawn(serve).unwrap();
+        let mut address = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+        does("kubeconfig --sandbox --out kubeconfig");
+        Self { programs, folder, server }
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -65,9 +66,8 @@ impl Reached {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = isolated(&self.programs.join(program));
-        command.env("HOME", self.folder.path()).current_dir(self.folder.path());
-        command.arg("--kubeconfig").arg(self.folder.path().join("kubeconfig"));
+        let mut command = tool(&self.programs.join(program), self.folder.path());
+        command.args(["--kubeconfig", "kubeconfig"]);
         command
     }
 
@@ -132,7 +132,6 @@ fn kubectl_does_what_people_do_with_it() {
     reached.kubectl("-n demo delete -f web.yaml --wait=true");
     reached.kubectl("delete namespace demo --timeout=60s");
     assert_eq!(reached.ran("4/kubectl", "get namespace demo").status.code(), Some(1));
-    assert!(reached.served.endpoint.starts_with("http://"));
 }
 
 /// A chart with all that helm has to say something about: a definition, a workload, a hook.
@@ -201,5 +200,4 @@ fn helm_of_both_majors_installs_upgrades_rolls_back_and_uninstalls() {
         assert_eq!(left, "", "nothing is left");
         assert!(reached.kubectl("get customresourcedefinitions -o name").contains("widgets.demo.test"));
     }
-    assert!(Path::new(&reached.programs).is_dir());
 }
