@@ -1,4 +1,9 @@
-//! The charts of the project: lint-clean in helm 3 and 4, and documented value by value.
+//! The charts of the project: lint-clean in helm 3 and 4, documented value by value, and the same as what is declared.
+
+use std::collections::BTreeMap;
+
+use meshplan::kinds::kubernetes::manifest;
+use meshplan::model::Value;
 
 use crate::rig::charts;
 use crate::stand_ins::stand_in;
@@ -52,17 +57,67 @@ fn the_readme_of_a_chart_lists_each_of_its_values_and_no_other() {
 fn the_sample_runs_a_version_of_its_own_in_each_cluster() {
     let plane = stand_in!(plane());
     for major in MAJORS {
-        let render = |set: &str| {
+        let render = |flag: &str, set: &str| {
             let chart = charts("charts/sample");
-            let args = ["template", "sample", chart.to_str().unwrap(), "--namespace=sample", "--set", set];
+            let args = ["template", "sample", chart.to_str().unwrap(), "--namespace=sample", flag, set];
             plane.helm(major, &args).unwrap().stdout().unwrap()
         };
-        let third = render("helloworld.versions={3},hub=registry.test");
+        let third = render("--set", "helloworld.versions={3},hub=registry.test");
         assert!(third.contains("name: helloworld-v3"), "{third}");
         assert!(third.contains("registry.test/examples-helloworld-v1:1.0") && third.contains("name: SERVICE_VERSION"));
-        assert!(render("helloworld.versions={2}").contains("examples-helloworld-v2:1.0"));
-        let none = render("helloworld.versions={},curl.enabled=false");
+        assert!(render("--set", "helloworld.versions={2}").contains("examples-helloworld-v2:1.0"));
+        let none = render("--set-json", "helloworld.versions=[],curl.enabled=false");
         assert!(none.contains("kind: Service") && !none.contains("kind: Deployment"), "the name resolves everywhere");
-        assert!(render("revision=1-31").contains("istio.io/rev: \"1-31\""));
+        assert!(render("--set", "revision=1-31").contains("istio.io/rev: \"1-31\""));
+    }
+}
+
+/// The manifests that a topology declares in a namespace of a cluster, of kinds that a chart has too.
+fn declared(cluster: &str, namespace: &str, kinds: &[&str]) -> BTreeMap<String, Value> {
+    let text = std::fs::read_to_string(charts("topologies/two-network.toml")).unwrap();
+    let topology = meshplan::topology::parse(&text).topology.unwrap();
+    let declarations = meshplan::compile::compile(&topology).declarations;
+    let manifests = declarations.iter().filter(|d| d.address.kind() == "kubernetes.manifest");
+    let of = |d: &meshplan::compile::Declaration| {
+        let path = d.address.as_str().split('/').skip(1).map(str::to_owned).collect::<Vec<_>>();
+        let [here, there, kind, name] = path.try_into().ok()?;
+        let is_wanted = here == cluster && there == namespace && kinds.contains(&kind.as_str());
+        is_wanted.then(|| (format!("{kind}/{name}"), d.spec.value().get("manifest").unwrap().clone()))
+    };
+    manifests.filter_map(of).collect()
+}
+
+/// What a chart renders, in the form in which manifests are declared.
+fn rendered(major: u8, chart: &str, namespace: &str, set: &str) -> BTreeMap<String, Value> {
+    let chart = charts(chart);
+    let args = ["template", "r", chart.to_str().unwrap(), "--namespace", namespace, "--set", set];
+    let text = plane().unwrap().helm(major, &args).unwrap().stdout().unwrap();
+    let objects: Vec<Value> = text
+        .split("\n---\n")
+        .filter(|document| document.contains("kind:"))
+        .map(|document| serde_saphyr::from_str(document.trim_start_matches("---\n")).unwrap())
+        .collect();
+    let name = |object: &Value| {
+        let kind = object.get("kind").unwrap().as_str().unwrap().to_lowercase();
+        format!("{kind}/{}", object.get("metadata").unwrap().get("name").unwrap().as_str().unwrap())
+    };
+    objects.iter().map(|object| (name(object), manifest::Spec::of(object).manifest)).collect()
+}
+
+#[test]
+fn the_charts_make_what_a_topology_declares() {
+    stand_in!(plane());
+    for major in MAJORS {
+        for number in 1..=2 {
+            let cluster = format!("cluster-{number}");
+            let sample = declared(&cluster, "sample", &["deployment", "service", "serviceaccount"]);
+            assert_eq!(sample.len(), 5, "{sample:?}");
+            let set = format!("helloworld.versions={{{number}}}");
+            assert_eq!(rendered(major, "charts/sample", "sample", &set), sample, "helm {major}, {cluster}");
+            let gateway = declared(&cluster, "istio-system", &["gateway"]);
+            assert_eq!(gateway.len(), 1);
+            let chart = rendered(major, "charts/cross-network-gateway", "istio-system", "port=15443");
+            assert_eq!(chart, gateway, "helm {major}, {cluster}");
+        }
     }
 }

@@ -70,6 +70,7 @@ fn a_field_that_somebody_else_has_set_is_named_with_its_manager() {
 
         let failed = release.read().await.unwrap();
         assert_eq!(release.paths(&failed), ["status"], "it wants what is wanted: {failed:?}");
+        let release = release.afresh();
         let forced = Release { cloud: release.cloud.forcing_conflicts(), ..release };
         forced.settle().await;
         let mesh = forced.kubectl(&["get", "configmap/istio", "-o", "jsonpath={.data.mesh}"]);

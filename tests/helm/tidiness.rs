@@ -33,17 +33,19 @@ fn whoever_interrupts_a_run_leaves_no_process_and_no_file() {
             let secret = "correct-horse-battery";
             let values = json!({ "hook": "pre-install", "env": { "ADMIN_PASSWORD": secret } });
             let release = Release::new(plane, "interrupt", major, "istiod", values);
+            let looking = async {
+                release.until("pending-install").await;
+                let processes = release.processes();
+                assert_eq!(processes.len(), 1, "{processes:?}");
+                assert!(!processes[0].1.contains(secret), "{processes:?}");
+                let written: Vec<PathBuf> = files(&release.folder).into_iter().filter(|path| !is_kept(path)).collect();
+                assert_eq!(written.len(), 1, "{written:?}");
+                assert!(std::fs::read_to_string(&written[0]).unwrap().contains(secret));
+                assert_eq!(std::fs::metadata(&written[0]).unwrap().permissions().mode() & 0o777, 0o600);
+            };
             tokio::select! {
                 made = release.create() => panic!("{made:?}"),
-                () = release.until("pending-install") => {
-                    let processes = release.processes();
-                    assert_eq!(processes.len(), 1, "{processes:?}");
-                    assert!(!processes[0].1.contains(secret), "{processes:?}");
-                    let written: Vec<PathBuf> = files(&release.folder).into_iter().filter(|path| !is_kept(path)).collect();
-                    assert_eq!(written.len(), 1, "{written:?}");
-                    assert!(std::fs::read_to_string(&written[0]).unwrap().contains(secret));
-                    assert_eq!(std::fs::metadata(&written[0]).unwrap().permissions().mode() & 0o777, 0o600);
-                }
+                () = looking => {}
             }
             assert_eq!(release.processes(), []);
             let left: Vec<PathBuf> = files(&release.folder).into_iter().filter(|path| !is_kept(path)).collect();

@@ -93,18 +93,18 @@ fn a_connection_that_somebody_deleted_is_made_again_and_its_routes_are_mended() 
 }
 
 #[test]
-fn a_peering_converges_from_every_crash() {
-    every_touch("peer", &networks(&pair("nat = \"none\"", false)), &networks(&pair("nat = \"none\"", true)));
+fn peered_networks_converge_from_every_crash() {
+    every_touch("peer", &[], &networks(&pair("nat = \"none\"", true)));
 }
 
 #[test]
-fn the_end_of_a_peering_converges_from_every_crash() {
-    every_touch("part", &networks(&pair("nat = \"none\"", true)), &networks(&pair("nat = \"none\"", false)));
+fn the_end_of_peered_networks_converges_from_every_crash() {
+    every_touch("part", &networks(&pair("nat = \"none\"\ndual_stack = true", true)), &[]);
 }
 
 #[test]
 fn a_peering_between_regions_converges_from_every_crash() {
     let far = |text: String| text.replace("[networks.b]\n", "[networks.b]\nregion = \"eu-west-1\"\n");
     let lines = "nat = \"none\"\ndual_stack = true";
-    every_touch("peer-far", &networks(&far(pair(lines, false))), &networks(&far(pair(lines, true))));
+    every_touch("peer-far", &networks(&far(pair("nat = \"none\"", false))), &networks(&far(pair(lines, true))));
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{
-    PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Connection, VpcPeeringConnectionStateReason,
-    VpcPeeringConnectionStateReasonCode, VpcPeeringConnectionVpcInfo,
+    PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Connection,
+    VpcPeeringConnectionOptionsDescription, VpcPeeringConnectionStateReason, VpcPeeringConnectionStateReasonCode,
+    VpcPeeringConnectionVpcInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -269,7 +270,7 @@ async fn accepters_options(client: &Ec2, found: &[Connection]) -> Result<BTreeMa
 
 fn allows_dns(side: Option<&VpcPeeringConnectionVpcInfo>) -> bool {
     let options = side.and_then(|side| side.peering_options());
-    options.and_then(|options| options.allow_dns_resolution_from_remote_vpc()) == Some(true)
+    options.and_then(VpcPeeringConnectionOptionsDescription::allow_dns_resolution_from_remote_vpc) == Some(true)
 }
 
 fn code(connection: &Connection) -> Option<&str> {
@@ -318,12 +319,11 @@ fn project(connection: &Connection, far: &BTreeMap<String, bool>) -> Option<(Str
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::VpcPeeringConnectionOptionsDescription as Options;
-
     use super::*;
 
     fn connection(state: &str, allowed: bool) -> Connection {
-        let options = Options::builder().allow_dns_resolution_from_remote_vpc(allowed).build();
+        let options =
+            VpcPeeringConnectionOptionsDescription::builder().allow_dns_resolution_from_remote_vpc(allowed).build();
         let side = |vpc: &str, region: &str| {
             let side = VpcPeeringConnectionVpcInfo::builder().vpc_id(vpc).region(region);
             side.peering_options(options.clone()).build()

@@ -319,4 +319,15 @@ mod tests {
         assert!(message.contains("apply a release of 1.30 first"), "{message}");
         assert_eq!(Injector.check(&spec("latest")).len(), 1);
     }
+
+    #[test]
+    fn an_upgrade_says_what_it_does_not_restart() {
+        use crate::model::diff::{ThreeWay, diff};
+        let spec = |version: &str| Value::Object([("version".to_owned(), version.into())].into());
+        let (from, to) = (spec("1.30.4"), spec("1.31.0"));
+        let documents = ThreeWay { desired: &to, prior: Some(&from), observed: &from };
+        let remarks = Injector.remarks(&diff(documents, Injector.fields(), "salt"));
+        assert!(remarks[0].contains("kubectl rollout restart"), "{remarks:?}");
+        assert_eq!(Injector.remarks(&[]), Vec::<String>::new());
+    }
 }

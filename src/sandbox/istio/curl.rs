@@ -25,6 +25,7 @@ pub(super) struct Run {
 }
 
 /// What the command line says.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on curl's command line")]
 #[derive(Debug, Default)]
 struct Options {
     silent: bool,

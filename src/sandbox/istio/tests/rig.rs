@@ -31,6 +31,7 @@ pub(super) const NOW: Timestamp = Timestamp::constant(1_767_229_200, 0);
 pub(super) const REGION: &str = "us-west-2";
 
 /// One cluster of the mesh, in a network of its own unless another one is named.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Debug, Clone)]
 pub(super) struct Site {
     /// From 1: it is in all its names and addresses.
@@ -73,7 +74,11 @@ impl Site {
     }
 
     pub(super) fn endpoint(&self) -> String {
-        format!("https://{}.gr7.{REGION}.eks.amazonaws.com", self.unique())
+        if self.ipv6 {
+            format!("https://{}.eks-cluster.{REGION}.api.aws", self.unique())
+        } else {
+            format!("https://{}.gr7.{REGION}.eks.amazonaws.com", self.unique())
+        }
     }
 
     fn unique(&self) -> String {
@@ -125,7 +130,7 @@ pub(super) struct Lab {
     sandbox: Sandbox,
 }
 
-fn head(id: impl Into<String>) -> Head {
+pub(super) fn head(id: impl Into<String>) -> Head {
     Head { id: id.into(), created_at: EPOCH, visible_at: EPOCH, tags: BTreeMap::new(), native: false }
 }
 
