@@ -37,7 +37,7 @@ pub(crate) fn role_for_service<'a>(
 }
 
 /// The role with this ARN, as the pods of a service account (`system:serviceaccount:NAMESPACE:NAME`) get it with a
-/// token of their cluster's issuer (without its scheme).
+/// token of their cluster's issuer (a URL).
 ///
 /// # Errors
 /// When there is none to be seen, or neither it nor an OIDC provider of this account trusts such a token.
@@ -48,6 +48,8 @@ pub(crate) fn role_for_service_account<'a>(
     subject: &str,
     now: Timestamp,
 ) -> Result<&'a Role, Unseen> {
+    // IAM knows issuers without their scheme.
+    let issuer = issuer.trim_start_matches("https://");
     let role = global.roles.linked(arn).next().ok_or(Unseen::Absent)?;
     let trust = role.trust.seen_by_services(now).ok_or(Unseen::Absent)?;
     let provider = global

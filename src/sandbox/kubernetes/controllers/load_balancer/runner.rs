@@ -74,11 +74,8 @@ fn role_of(control: &mut Control<'_, '_>, pod: &Value) -> Option<Role> {
     }
     if let Some(arn) = annotated {
         let issuer = eks::issuer(&place.region.name, &cluster.unique);
-        let url = issuer.trim_start_matches("https://");
-        let known = place.global.oidc_providers.iter().any(|provider| provider.url == url);
-        let role = place.global.roles.linked(&arn).next()?;
-        let trusted = role.trust.seen_by_services(now).is_some_and(|trust| trust.contains(url));
-        return (known && trusted).then(|| role.clone());
+        let subject = format!("system:serviceaccount:{space}:{account}");
+        return iam::role_for_service_account(place.global, &arn, &issuer, &subject, now).ok().cloned();
     }
     let group = place.region.nodegroups.linked(cluster.name()).next()?;
     place.global.roles.linked(&group.role_arn).next().cloned()
