@@ -53,7 +53,7 @@ impl Kube {
         let executed = match self.wire() {
             Wire::Network(client) => {
                 let request = self.request(&as_sent(&call)).await?;
-                let connection = client.connect(request).await.map_err(|error| self.refused(&call, error))?;
+                let connection = client.connect(request).await.map_err(|error| self.refused(&call, &error))?;
                 converse(connection.into_stream()).await.map_err(|why| lost(&call, self.endpoint(), &why))?
             }
             Wire::Route(route) => {
@@ -188,24 +188,21 @@ fn refusal(call: &Call, code: u16, status: &Json) -> ProviderError {
 
 impl Kube {
     /// The error of a WebSocket that was not opened.
-    pub(super) fn refused(&self, call: &Call, error: kube::Error) -> ProviderError {
-        match error {
-            kube::Error::Api(status) => {
-                let code = status.code;
-                match serde_json::to_value(&status) {
-                    Ok(status) => refusal(call, code, &status),
-                    Err(error) => ProviderError::bug(call.operation, error.to_string()),
-                }
-            }
-            error @ kube::Error::UpgradeConnection(_) => {
-                let message = format!(
-                    "{} does not open a WebSocket ({error}): it takes Kubernetes 1.30 or newer, and no proxy in between that ends them",
-                    self.endpoint()
-                );
-                ProviderError::new(ErrorClass::Invalid, call.operation, message)
-            }
-            error => super::error::unanswered(&as_sent(call), &error, self.endpoint()),
+    pub(super) fn refused(&self, call: &Call, error: &kube::Error) -> ProviderError {
+        if let kube::Error::Api(status) = &error {
+            return match serde_json::to_value(status) {
+                Ok(answer) => refusal(call, status.code, &answer),
+                Err(error) => ProviderError::bug(call.operation, error.to_string()),
+            };
         }
+        if matches!(error, kube::Error::UpgradeConnection(_)) {
+            let message = format!(
+                "{} does not open a WebSocket ({error}): it takes Kubernetes 1.30 or newer, and no proxy in between that ends them",
+                self.endpoint()
+            );
+            return ProviderError::new(ErrorClass::Invalid, call.operation, message);
+        }
+        super::error::unanswered(&as_sent(call), &error, self.endpoint())
     }
 }
 

@@ -53,7 +53,7 @@ impl Kube {
         match self.wire() {
             Wire::Network(client) => {
                 let request = self.request(&call).await?;
-                let connection = client.connect(request).await.map_err(|error| self.refused(&call, error))?;
+                let connection = client.connect(request).await.map_err(|error| self.refused(&call, &error))?;
                 ask(connection.into_stream(), port, path).await.map_err(|why| failed(&call, pod, port, &why))
             }
             Wire::Route(route) => {

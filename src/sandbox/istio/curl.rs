@@ -53,13 +53,11 @@ pub(super) fn run(world: &World, cluster: Cluster<'_>, pod: &Value, arguments: &
     let mut run = Run::default();
     let mut urls = Vec::new();
     for url in &options.urls {
-        match expand(url) {
-            Some(expanded) => urls.extend(expanded),
-            None => {
-                let said = format!("curl: (3) bad range in URL position {}:\n{url}\n", url.find('[').unwrap_or(0) + 2);
-                return Run { stderr: said.into_bytes(), code: 3, ..Run::default() };
-            }
-        }
+        let Some(expanded) = expand(url) else {
+            let said = format!("curl: (3) bad range in URL position {}:\n{url}\n", url.find('[').unwrap_or(0) + 2);
+            return Run { stderr: said.into_bytes(), code: 3, ..Run::default() };
+        };
+        urls.extend(expanded);
     }
     // Where a proxy begins to count is anybody's guess; that it goes on from there is not.
     let begin = number_of(&[text(pod, "/metadata/uid").as_bytes(), cluster.now.to_string().as_bytes()]);
@@ -149,7 +147,7 @@ fn transfer(
                 "Failed to connect to {host} port {port} after {} ms: Could not connect to server",
                 took.as_millis()
             );
-            failed(if took > Duration::from_secs(60) { 28 } else { 7 }, message, took)
+            failed(if took > Duration::from_mins(1) { 28 } else { 7 }, message, took)
         }
     }
 }
@@ -223,8 +221,7 @@ impl Options {
                     _ => return Err((2, format!("option {word}: is unknown"))),
                 }
             } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
-                let mut at = letters.char_indices();
-                while let Some((index, letter)) = at.next() {
+                for (index, letter) in letters.char_indices() {
                     let name = match letter {
                         's' => {
                             options.silent = true;

@@ -33,14 +33,14 @@ async fn look(client: &Client, host: &str) -> Result<Balancer, ProviderError> {
     let Some(found) = find(client, host).await? else { return Ok(Balancer::Unknown) };
     let arn = found.load_balancer_arn().unwrap_or_default();
     let listeners = client.describe_listeners().load_balancer_arn(arn).send().await;
-    let listeners = listeners.map_err(|error| refused("elasticloadbalancing:DescribeListeners", error))?;
+    let listeners = listeners.map_err(|error| refused("elasticloadbalancing:DescribeListeners", &error))?;
     let ours = listeners.listeners().iter().find(|listener| listener.port() == Some(PORT));
     let group =
         ours.and_then(|listener| listener.default_actions().first()).and_then(|action| action.target_group_arn());
     let targets = match group {
         Some(group) => {
             let health = client.describe_target_health().target_group_arn(group).send().await;
-            let health = health.map_err(|error| refused("elasticloadbalancing:DescribeTargetHealth", error))?;
+            let health = health.map_err(|error| refused("elasticloadbalancing:DescribeTargetHealth", &error))?;
             Some(health.target_health_descriptions().iter().map(target).collect())
         }
         None => None,
@@ -59,7 +59,7 @@ async fn find(client: &Client, host: &str) -> Result<Option<LoadBalancer>, Provi
     let mut marker = None;
     loop {
         let page = client.describe_load_balancers().set_marker(marker).send().await;
-        let page = page.map_err(|error| refused("elasticloadbalancing:DescribeLoadBalancers", error))?;
+        let page = page.map_err(|error| refused("elasticloadbalancing:DescribeLoadBalancers", &error))?;
         let is_it = |one: &&LoadBalancer| one.dns_name().is_some_and(|name| name.eq_ignore_ascii_case(host));
         if let Some(found) = page.load_balancers().iter().find(is_it) {
             return Ok(Some(found.clone()));
@@ -75,7 +75,7 @@ fn target(description: &TargetHealthDescription) -> TargetHealth {
     let target = description.target();
     let health = description.target_health();
     let id = target.and_then(|target| target.id()).unwrap_or("a target");
-    let port = target.and_then(|target| target.port()).unwrap_or_default();
+    let port = target.and_then(aws_sdk_elasticloadbalancingv2::types::TargetDescription::port).unwrap_or_default();
     let state = health.and_then(|health| health.state());
     TargetHealth {
         target: if id.contains(':') { format!("[{id}]:{port}") } else { format!("{id}:{port}") },
@@ -84,7 +84,7 @@ fn target(description: &TargetHealthDescription) -> TargetHealth {
     }
 }
 
-fn refused<E>(operation: &'static str, error: E) -> ProviderError
+fn refused<E>(operation: &'static str, error: &E) -> ProviderError
 where
     E: ProvideErrorMetadata + std::error::Error,
 {
@@ -94,6 +94,6 @@ where
         Some("Throttling" | "ThrottlingException") => ErrorClass::Throttled,
         Some(_) | None => ErrorClass::Transient,
     };
-    let message = error.message().map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
+    let message = error.message().map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
     ProviderError { code, ..ProviderError::new(class, operation, message) }
 }

@@ -234,9 +234,9 @@ fn why(pod: &Json) -> Option<String> {
         joined(text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"))
             .filter(|why| why != "PodInitializing")
     };
-    let conditions = list_at(pod, "/status/conditions").iter().filter(|one| text(one, "/status") == "False");
+    let mut conditions = list_at(pod, "/status/conditions").iter().filter(|one| text(one, "/status") == "False");
     let mut said = statuses.filter_map(waiting);
-    said.next().or_else(|| conditions.filter_map(|one| joined(text(one, "/reason"), text(one, "/message"))).next())
+    said.next().or_else(|| conditions.find_map(|one| joined(text(one, "/reason"), text(one, "/message"))))
 }
 
 /// The environment of a pod's container.

@@ -29,7 +29,8 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// # Cancel safety
 /// Dropping the future drops its requests; commands in pods end with their connections.
 pub async fn gather(mesh: &Mesh, cloud: &Cloud, clock: &dyn Clock) -> Facts {
-    let look = async |looker: Looker<'_>| looker.look().await;
+    // Boxed: what looks at a cluster is large, and there are many.
+    let look = async |looker: Looker<'_>| Box::pin(looker.look()).await;
     let lookers: Vec<Looker<'_>> =
         mesh.clusters.iter().map(|(name, declared)| Looker { mesh, name, declared, cloud, clock }).collect();
     let seen = join_all(lookers.iter().map(|looker| look(*looker))).await;
@@ -65,7 +66,7 @@ impl Looker<'_> {
     async fn look(self) -> Seen<(Kube, ClusterFacts)> {
         let target = Target::Cluster { cluster: self.declared.address.clone() };
         let kube: Kube = self.cloud.client(&target).map_err(|error| unseen(&error))?;
-        let facts = self.cluster(&kube).await?;
+        let facts = Box::pin(self.cluster(&kube)).await?;
         Ok((kube, facts))
     }
 

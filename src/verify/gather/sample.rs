@@ -77,12 +77,11 @@ fn parse(output: &str) -> Vec<Reply> {
                 words.next().unwrap_or_default(),
             ))
         });
-        match ended {
-            Some((status, code, said)) => replies.push(reply(std::mem::take(&mut body).trim(), status, code, said)),
-            None => {
-                body.push_str(line);
-                body.push('\n');
-            }
+        if let Some((status, code, said)) = ended {
+            replies.push(reply(std::mem::take(&mut body).trim(), status, code, said));
+        } else {
+            body.push_str(line);
+            body.push('\n');
         }
     }
     replies

@@ -32,7 +32,7 @@ pub(super) const REGION: &str = "us-west-2";
 
 /// One cluster of the mesh, in a network of its own unless another one is named.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
     /// From 1: it is in all its names and addresses.
     pub(super) number: u8,
@@ -343,7 +343,7 @@ fn furnish(region: &mut Region, site: &Site, sites: &[Site]) {
         head: head(id),
         group_id: format!("sg-{n}"),
         egress,
-        protocol: if ports == None { "-1" } else { "tcp" }.to_owned(),
+        protocol: if ports.is_none() { "-1" } else { "tcp" }.to_owned(),
         ports,
         peer,
         description: None,
