@@ -290,13 +290,16 @@ pub enum StateCommand {
     },
 }
 
+/// Where the sandbox is served when nothing else is said.
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
+
 /// What to do with the sandbox.
 #[derive(Debug, Subcommand)]
 pub enum SandboxCommand {
-    /// Serve it on loopback for any AWS client, until interrupted
+    /// Serve it on loopback for any AWS client, and its clusters for kubectl, until interrupted
     Serve {
         /// Where to listen; port 0 for any free one
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566")]
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = DEFAULT_LISTEN)]
         listen: String,
     },
     /// Count what exists in it

@@ -84,15 +84,14 @@ pub(super) async fn previews(
         return Vec::new();
     }
     let offline;
-    let cloud = match session {
-        Some(session) => &session.cloud,
-        None => {
-            let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
-            let clock: Arc<dyn Clock> = Arc::new(super::clock::WallClock);
-            let helm = program(context, &aws, &clock);
-            offline = Cloud::new(aws).with_helm(helm);
-            &offline
-        }
+    let cloud = if let Some(session) = session {
+        &session.cloud
+    } else {
+        let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let clock: Arc<dyn Clock> = Arc::new(super::clock::WallClock);
+        let helm = program(context, &aws, &clock);
+        offline = Cloud::new(aws).with_helm(helm);
+        &offline
     };
     let online = session.is_some();
     let seen = &*plan;

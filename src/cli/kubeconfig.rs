@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
+use super::sandbox::served_at;
 use super::session::aws_region;
 use super::{Exit, data};
 use crate::kinds::helm::program::user_of_eks;
@@ -35,6 +36,8 @@ struct Entry {
     endpoint: String,
     authority: String,
     sandbox: bool,
+    /// Where the sandbox that it is in is served, or would be.
+    served: Option<String>,
 }
 
 /// `kubeconfig`.
@@ -89,7 +92,11 @@ fn chosen(context: &Context, state: &State, wanted: Option<&str>) -> anyhow::Res
             endpoint,
             authority,
             sandbox: state.sandbox,
+            served: state.sandbox.then(|| served_at(context)),
         });
+    }
+    if state.sandbox {
+        context.streams.say("note: the simulated clusters answer while `meshplan sandbox serve` runs");
     }
     if let Some(wanted) = wanted
         && !names.contains(&wanted)
@@ -171,7 +178,13 @@ fn merged(there: Option<Value>, entries: &[Entry]) -> anyhow::Result<Value> {
 
 impl Entry {
     fn cluster(&self) -> Value {
-        json!({ "server": self.endpoint, "certificate-authority-data": self.authority })
+        let mut cluster = json!({ "server": self.endpoint, "certificate-authority-data": self.authority });
+        if let Some(server) = &self.served {
+            // All simulated clusters share a port: which one is meant is told by the name that is asked for.
+            cluster["server"] = format!("https://{server}").into();
+            cluster["tls-server-name"] = self.endpoint.trim_start_matches("https://").into();
+        }
+        cluster
     }
 
     fn context(&self) -> Value {
@@ -221,6 +234,7 @@ mod tests {
             endpoint: "https://example.test".to_owned(),
             authority: "Y2E=".to_owned(),
             sandbox: true,
+            served: None,
         }
     }
 
@@ -232,6 +246,19 @@ mod tests {
              users:\n- name: kind-dev\n  user: {token: '0123', exec: null}\n",
         )
         .unwrap()
+    }
+
+    #[test]
+    fn simulated_clusters_share_a_port_and_are_told_apart_by_name() {
+        let served = Entry { served: Some("127.0.0.1:4566".to_owned()), ..entry("cluster-1") };
+        assert_eq!(
+            served.cluster(),
+            json!({
+                "server": "https://127.0.0.1:4566",
+                "tls-server-name": "example.test",
+                "certificate-authority-data": "Y2E=",
+            })
+        );
     }
 
     #[test]

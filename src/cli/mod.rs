@@ -19,7 +19,7 @@ mod look;
 mod plan;
 mod report;
 mod sandbox;
-mod sandboxed;
+pub mod sandboxed;
 mod session;
 mod state;
 mod verify;

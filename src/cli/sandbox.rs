@@ -1,15 +1,17 @@
 //! `sandbox serve`, `status` and `reset`.
 
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use super::args::Listing;
+use super::args::{DEFAULT_LISTEN, Listing};
 use super::context::Context;
 use super::interrupt::Interrupts;
 use super::session::{open_sandbox, sandbox_directory};
 use super::{Exit, data};
 use crate::sandbox::Sandbox;
-use crate::state::Store;
+use crate::state::{Store, store};
 
 /// `sandbox serve`: until interrupted.
 pub(super) async fn serve(context: &Context, listen: &str) -> anyhow::Result<Exit> {
@@ -19,13 +21,28 @@ pub(super) async fn serve(context: &Context, listen: &str) -> anyhow::Result<Exi
     let address = listener.local_addr().context("could not listen")?;
     // Data: a script that asked for any free port reads it here.
     context.streams.data(&format!("http://{address}\n"))?;
+    let mark = sandbox_directory(context).join(SERVED_AT);
+    store::write_atomically(&mark, address.to_string().as_bytes())?;
     context.streams.say("any credentials and region will do, for example:");
     context.streams.say(&format!("  aws --endpoint-url http://{address} ec2 describe-vpcs"));
     context.streams.say(&format!("  AWS_ENDPOINT_URL=http://{address} meshplan plan TOPOLOGY"));
+    context.streams.say("its clusters' Kubernetes APIs are on the same port, for example:");
+    context.streams.say("  meshplan kubeconfig --sandbox --out sandbox.kubeconfig");
+    context.streams.say("  kubectl --kubeconfig sandbox.kubeconfig get pods --all-namespaces");
     tokio::select! {
         served = sandbox.serve(listener) => served.map(|()| Exit::Done).map_err(Into::into),
         () = interrupts.first => Ok(Exit::Done),
     }
+}
+
+/// The file that says where the sandbox was served last, so that a kubeconfig that was written then stays right.
+const SERVED_AT: &str = "served-at";
+
+/// Where the sandbox is served: where it was last, or else where it is when nothing else is said.
+pub(super) fn served_at(context: &Context) -> String {
+    let known = std::fs::read_to_string(sandbox_directory(context).join(SERVED_AT)).ok();
+    let known = known.map(|text| text.trim().to_owned()).filter(|text| text.parse::<SocketAddr>().is_ok());
+    known.unwrap_or_else(|| DEFAULT_LISTEN.to_owned())
 }
 
 /// `sandbox status`.

@@ -12,9 +12,7 @@ use aws_config::{BehaviorVersion, Region};
 
 use super::clock::WallClock;
 use super::context::Context;
-use super::sandboxed::helm::SandboxHelm;
-use super::sandboxed::route::SandboxRoute;
-use super::{helm, identity};
+use super::{helm, identity, sandboxed};
 use crate::kinds::registry;
 use crate::model::{Clock, Target};
 use crate::plan::Plan;
@@ -49,13 +47,8 @@ impl Session {
         if context.globals.sandbox {
             let sandbox = open_sandbox(context)?;
             let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
-            let config = sandbox.sdk_config();
-            let helm = SandboxHelm::new(&sandbox, Arc::clone(&clock), helm::program(context, &config, &clock));
-            let cloud = Cloud::new(config)
-                .with_keeper(vault.clone())
-                .with_clock(Arc::clone(&clock))
-                .with_helm(Rc::new(helm))
-                .with_route(Rc::new(SandboxRoute::of(&sandbox)));
+            let program = helm::program(context, &sandbox.sdk_config(), &clock);
+            let cloud = sandboxed::cloud(&sandbox, vault.clone(), program);
             return Ok(Self { registry: registry(), cloud, clock, vault, sandbox: Some(sandbox) });
         }
         let timeouts = TimeoutConfig::builder()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::compile::Declaration;
 use crate::model::diff::{Cause, FieldChange, Impact, ThreeWay, diff, mask_sensitive};
-use crate::model::{Code, Diagnostic, Digest, Document, Location, Value};
+use crate::model::{Code, Diagnostic, Digest, Document, Location, Target, Value};
 use crate::resource::{
     KindRules, LiveDocument, Possession, RawRecord, ReplaceOrder, Status, Validity, changed_hands, claimed,
     stored_outputs,
@@ -82,7 +82,7 @@ impl<'a> Planner<'a> {
         facts.prior == Prior::Ready
             && record.declared == facts.declared
             && record.schema_version == facts.rules.schema_version()
-            && record.target == facts.declaration.target
+            && self.elsewhere(facts).is_none()
             && record.deposed.is_empty()
             && record.protected == is_protected(facts)
             && !self.inputs.scope.replace.contains(&facts.declaration.address)
@@ -99,6 +99,15 @@ impl<'a> Planner<'a> {
                 }
                 Some(Observation::Absent | Observation::Unreadable(_)) => false,
             }
+    }
+
+    /// The record of a resource that cannot stay where it is: it is declared elsewhere, or the cluster that it is in is
+    /// replaced.
+    fn elsewhere(&self, facts: &Facts<'a>) -> Option<&'a Record> {
+        let is_replaced =
+            |target: &Target| matches!(target, Target::Cluster { cluster } if self.delete_first.contains(cluster));
+        let goes = |record: &&Record| record.target != facts.declaration.target || is_replaced(&record.target);
+        facts.record.filter(goes)
     }
 
     /// Whether it is time to replace what still is as it should be.
@@ -141,7 +150,7 @@ impl<'a> Planner<'a> {
         });
         let anyway = self.inputs.scope.replace.contains(address) || self.is_due(facts);
         let seen = self.seen(facts, live, difference(&fields, anyway));
-        let elsewhere = facts.record.filter(|record| record.target != facts.declaration.target);
+        let elsewhere = self.elsewhere(facts);
         let verdict = match facts.rules.possession() {
             Possession::Owned | Possession::Recorded
                 if elsewhere.is_some() && facts.prior != Prior::Promised && seen != Seen::Unreadable =>

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Code, Diagnostic, Document};
+use crate::model::{Address, Code, Diagnostic, Document, Target};
 use crate::resource::{KindRules, ReplaceOrder};
 use crate::state::{Durations, RecordStatus, State};
 
@@ -20,7 +20,16 @@ pub(super) fn check(changes: &[Change], inputs: Inputs<'_>, state: &State, diagn
             dependents.entry(requirement).or_default().push(&change.address);
         }
     }
+    let going: BTreeSet<&Address> = changes
+        .iter()
+        .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
+        .map(|change| &change.address)
+        .collect();
     for change in changes {
+        // What is in a cluster that goes is asked about with the cluster.
+        if matches!(&change.target, Target::Cluster { cluster } if going.contains(cluster)) {
+            continue;
+        }
         let goes = match change.action {
             Action::Delete => "deletes",
             Action::Replace => "replaces",

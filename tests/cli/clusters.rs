@@ -64,7 +64,8 @@ fn a_file_is_merged_into_and_stays_private() {
     let place = with_cluster("kubeconfig_out");
     place.write("config", "kind: Config\napiVersion: v1\nusers:\n- name: theirs\n  user: {token: '0123'}\n");
     let ran = place.run("kubeconfig --cluster cluster-1 --out config").succeeded();
-    assert_eq!(ran.stderr, "wrote 1 context to `config`: cluster-1\n");
+    let note = "note: the simulated clusters answer while `meshplan sandbox serve` runs\n";
+    assert_eq!(ran.stderr, format!("{note}wrote 1 context to `config`: cluster-1\n"));
     let merged: Value = serde_saphyr::from_str(&place.read("config")).unwrap();
     assert_eq!(merged["users"][0], json!({ "name": "theirs", "user": { "token": "0123" } }));
     assert_eq!(merged["users"][1]["name"], "cluster-1");

@@ -269,6 +269,32 @@ fn what_was_in_a_cluster_is_gone_with_it_and_unknown_while_it_cannot_be_reached(
 }
 
 #[test]
+fn what_is_in_a_cluster_is_replaced_with_it_and_asked_about_with_it() {
+    let mut rig = Rig::new();
+    let cluster = |color: &str| {
+        let mut cluster = declare("toy.thing/cluster", &Spec { color: Some(color.to_owned()), ..thing("cluster") });
+        cluster.protected = true;
+        cluster
+    };
+    let mut inside = kind_on("toy.thing", "inside", &["toy.thing/cluster"]);
+    inside.target = Target::Cluster { cluster: "toy.thing/cluster".parse().unwrap() };
+    inside.protected = true;
+    // Nothing of it refers to the cluster but where it is.
+    let mut note = kind_on("toy.note", "note", &["toy.thing/inside"]);
+    note.target = inside.target.clone();
+    rig.apply(&[cluster("red"), inside.clone(), note.clone()]);
+    let declared = [cluster("blue"), inside, note];
+    let refused = rig.planned(&declared, &Scope::default()).diagnostics;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let allow_replace = ["toy.thing/cluster".parse().unwrap()].into();
+    let planned = rig.planned(&declared, &Scope { allow_replace, ..Scope::default() });
+    let plan = planned.plan.unwrap_or_else(|| panic!("{:?}", planned.diagnostics));
+    assert_eq!(plan.summary.replace, 3, "{:?}", actions(&plan));
+    assert!(rig.apply_plan(&plan).unwrap().is_complete());
+    assert!(rig.plan(&declared).is_empty());
+}
+
+#[test]
 fn a_name_that_state_knows_under_another_address_is_a_move() {
     let mut rig = Rig::new();
     rig.apply(&[declare("toy.named/old", &thing("a"))]);

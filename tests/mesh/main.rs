@@ -3,9 +3,17 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and writes what the binary reads"
+    reason = "a test fails by panicking, tells its figures, and writes what the binary reads"
 )]
 
+mod crashes;
 mod place;
+#[expect(dead_code, reason = "the rest of it is for those who look at outcomes")]
+#[path = "../support/rig.rs"]
+mod rig;
+#[expect(dead_code, reason = "the rest of it is for those who try every state")]
+#[path = "../support/touches.rs"]
+mod touches;
 mod verify;

@@ -4,8 +4,13 @@
 //! The scripts beside this file hold the assertions, in the clients' own terms; what they compare with comes from the
 //! engine's state.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and writes what clients read"
+)]
 
+mod kubernetes;
 #[path = "../support/networks.rs"]
 mod networks;
 #[path = "../support/rig.rs"]

@@ -44,8 +44,8 @@ const COUNT: &str = include_str!("../support/count.py");
 
 /// What is done to the mesh, over and over in this order.
 const STAGES: [Stage; 3] = [
-    Stage { name: "apply", run: "apply two-network.toml --yes", plan: "plan two-network.toml" },
-    Stage { name: "update", run: "apply changed.toml --yes", plan: "plan changed.toml" },
+    Stage { name: "apply", run: "apply two-network.toml --yes --no-verify", plan: "plan two-network.toml" },
+    Stage { name: "update", run: "apply changed.toml --yes --no-verify", plan: "plan changed.toml" },
     Stage { name: "destroy", run: "destroy mesh1 --yes", plan: "plan two-network.toml --destroy" },
 ];
 
@@ -148,7 +148,14 @@ impl Place {
         let status: Value = serde_json::from_str(&self.told("sandbox status --format json")).unwrap();
         let records: Value = serde_json::from_str(&self.told("state list --format json")).unwrap();
         let records = records.as_array().unwrap().iter();
-        (status["regions"].clone(), records.map(|record| record["address"].as_str().unwrap().to_owned()).collect())
+        let mut regions = status["regions"].clone();
+        // In clusters pods, events and the history of releases come and go by themselves; that a plan has nothing to
+        // change says that what is declared in them is there.
+        for region in regions.as_array_mut().unwrap() {
+            let counts = region["counts"].as_array_mut().unwrap();
+            counts.retain(|count| !count["type"].as_str().unwrap().starts_with("kubernetes-"));
+        }
+        (regions, records.map(|record| record["address"].as_str().unwrap().to_owned()).collect())
     }
 
     /// Starts a stage and kills it after `moment`. Answers whether it was still running then.

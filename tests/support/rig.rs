@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use meshplan::apply::{ApplyError, Budgets, Outcome, Run, apply};
+use meshplan::cli::sandboxed::cloud;
 use meshplan::compile::{Declaration, compile};
 use meshplan::kinds;
+use meshplan::kinds::helm::program::{HelmProgram, Settings};
 use meshplan::model::event::Stamped;
 use meshplan::model::fuse::Fuse;
 use meshplan::model::{Address, Clock, Digest, Target};
@@ -25,6 +27,18 @@ const LINEAGE: &str = "0123456789abcdef0123456789abcdef";
 /// A vault whose identity is in a process's folder.
 pub(crate) fn vault(folder: &Path) -> Vault {
     Vault::new(Some(folder.join("identity.txt")), Vec::new(), LINEAGE)
+}
+
+/// A helm that is not there: the sandbox's clusters need none.
+fn no_helm(sandbox: &Sandbox, folder: &Path) -> Rc<HelmProgram> {
+    Rc::new(HelmProgram::new(Settings {
+        path: Vec::new(),
+        meshplan: PathBuf::from("meshplan"),
+        folder: folder.to_owned(),
+        aws: sandbox.sdk_config(),
+        clock: Arc::new(sandbox.clock().clone()),
+        width: 1,
+    }))
 }
 
 /// Everything that a topology's text declares, which must be without errors.
@@ -140,7 +154,7 @@ impl InSandbox {
         let fuse = options.fuse.clone();
         let sandbox = Sandbox::open(&sandbox_folder(folder), options).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(sandbox.clock().clone());
-        let cloud = Cloud::new(sandbox.sdk_config()).with_keeper(Rc::new(vault(folder))).with_clock(Arc::clone(&clock));
+        let cloud = cloud(&sandbox, Rc::new(vault(folder)), no_helm(&sandbox, folder));
         let process = Process::start(folder, cloud, clock, fuse);
         Self { sandbox, process }
     }

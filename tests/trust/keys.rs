@@ -148,7 +148,7 @@ fn a_key_that_nobody_here_can_open_stops_what_needs_it_and_nothing_else() {
 #[test]
 fn no_crash_leaves_a_key_in_the_clear() {
     let clusters = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    let states = every_touch_seen("trust", &[], &trust(&clusters, KeyKind::EcdsaP256), &assert_nowhere);
+    let states = every_touch_seen("trust", &[], &trust(&clusters, KeyKind::EcdsaP256), 1, &assert_nowhere);
     // Keys that are made at once share their appends.
     assert!(states > 10, "{states}");
 }
@@ -165,6 +165,6 @@ fn no_crash_of_a_replacement_leaves_a_key_in_the_clear() {
             &meshplan::kinds::pki::intermediate::Spec { ttl_seconds: crate::YEAR, ..spec },
         );
     }
-    let states = every_touch_seen("another life", &before, &after, &assert_nowhere);
+    let states = every_touch_seen("another life", &before, &after, 1, &assert_nowhere);
     assert!(states > 10, "{states}");
 }

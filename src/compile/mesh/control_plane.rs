@@ -75,7 +75,9 @@ impl Inside<'_> {
         let note = "istiod takes a renewed authority from it without a restart, and workloads get certificates of it \
                     within a day"
             .to_owned();
-        self.declare(&address, &spec, &[namespace]).notes(&[note]);
+        // Without it istiod signs for itself from its next start on: whoever takes it away should have said so.
+        let protect = self.cluster.protect;
+        self.declare(&address, &spec, &[namespace]).notes(&[note]).protected(protect);
         address
     }
 

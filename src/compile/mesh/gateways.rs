@@ -16,6 +16,13 @@ use crate::topology::schema::{IpAddressType, Release, Scheme, Sources};
 /// Nobody is known who could be let in.
 const NO_KNOWN_PEER: Code = Code("no-known-peer");
 
+/// A gateway lets in more ranges than its load balancer's security group takes rules.
+const MANY_RANGES: Code = Code("many-ranges");
+
+/// The rules of one family that a security group takes by default (L-0EA8095F), shared by the gateway's four ports.
+const RULES: usize = 60;
+const PORTS: usize = 4;
+
 /// The port of traffic between networks.
 const TRAFFIC_PORT: u16 = 15443;
 
@@ -103,6 +110,7 @@ impl Inside<'_> {
                     }
                     admitted.ranges.extend(ranges);
                 }
+                self.count(&admitted.ranges, dualstack);
                 if !unknown.is_empty() {
                     self.unknown(&unknown, &mut admitted);
                 }
@@ -118,6 +126,24 @@ impl Inside<'_> {
             .iter()
             .filter_map(|name| Some((mesh.topology.networks.get(*name)?, mesh.sites.get(*name)?)))
             .filter(move |(network, _)| network.istio_network != *own)
+    }
+
+    /// Warns, once for all gateways, of more ranges than fit.
+    fn count(&mut self, ranges: &[Input<String>], dualstack: bool) {
+        // A network has at least one range of each family.
+        let of_a_family = if dualstack { ranges.len().div_ceil(2) } else { ranges.len() };
+        if of_a_family * PORTS <= RULES {
+            return;
+        }
+        let message = format!("a gateway lets in {} ranges, for {PORTS} ports each", ranges.len());
+        let finding = Diagnostic::warning(MANY_RANGES, message)
+            .at(AttrPath::keys(&["east_west", "allow"]))
+            .note(format!("a load balancer's security group takes {RULES} rules of a family by default"))
+            .help("have the quota L-0EA8095F raised, or write fewer and wider ranges, or `allow = \"any\"`: the gateways ask for the mesh's own certificates");
+        let is_said = self.compiled.diagnostics.iter().any(|said| said.code == MANY_RANGES);
+        if !is_said {
+            self.compiled.diagnostics.push(finding);
+        }
     }
 
     /// Networks of which nobody knows where their connections come from.

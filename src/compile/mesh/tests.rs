@@ -1,6 +1,7 @@
 //! The inside of clusters, in meshes as small as they can be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
@@ -40,10 +41,10 @@ fn inside(compiled: &Compiled, cluster: &str) -> String {
         let list = |addresses: &[crate::model::Address]| addresses.iter().map(short).collect::<Vec<_>>().join(" ");
         text.push_str(&short(&declaration.address));
         if !declaration.references.is_empty() {
-            text.push_str(&format!(" <- {}", list(&declaration.references)));
+            write!(text, " <- {}", list(&declaration.references)).unwrap();
         }
         if !declaration.depends_on.is_empty() {
-            text.push_str(&format!(" after {}", list(&declaration.depends_on)));
+            write!(text, " after {}", list(&declaration.depends_on)).unwrap();
         }
         text.push('\n');
     }
@@ -66,6 +67,10 @@ fn before<'a>(all: &BTreeMap<&'a str, &'a Declaration>, address: &str) -> BTreeS
 
 fn by_address(compiled: &Compiled) -> BTreeMap<&str, &Declaration> {
     compiled.declarations.iter().map(|declaration| (declaration.address.as_str(), declaration)).collect()
+}
+
+fn three_clusters() -> &'static str {
+    "[clusters.c1]\nnetwork = \"n\"\n[clusters.c2]\nnetwork = \"n\"\n[clusters.c3]\nnetwork = \"n\"\n"
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn every_committed_topology() {
         }
         counts.retain(|_, n| *n > 0);
         let counts: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        table.push_str(&format!("{name}: {}\n", counts.join(", ")));
+        writeln!(table, "{name}: {}", counts.join(", ")).unwrap();
     }
     insta::assert_snapshot!("committed_topologies", table);
 }
@@ -190,6 +195,19 @@ fn peers_that_come_from_nowhere_known_have_to_be_named() {
 }
 
 #[test]
+fn more_peers_than_a_security_group_takes_are_warned_of() {
+    let warnings = |n: usize| {
+        let mut text =
+            String::from("schema = 1\n[mesh]\nid = \"m\"\nregion = \"us-west-2\"\n[api_access]\npublic = \"any\"\n");
+        for i in 0..n {
+            writeln!(text, "[networks.n{i}]\ncidr = \"10.{i}.0.0/16\"\n[clusters.c{i}]\nnetwork = \"n{i}\"").unwrap();
+        }
+        compile(&parse(&text).topology.unwrap()).diagnostics.len()
+    };
+    assert_eq!((warnings(16), warnings(17)), (0, 1), "said once, for all gateways");
+}
+
+#[test]
 fn one_network_needs_no_gateway() {
     let compiled = compiled(
         "[networks.n1]\ncidr = \"10.1.0.0/16\"\nazs = 2\n[clusters.c1]\nnetwork = \"n1\"\n[clusters.c2]\nnetwork = \"n1\"\n",
@@ -251,7 +269,7 @@ fn values_of_the_sample_have_an_effect_or_are_named() {
 
 #[test]
 fn further_versions_of_the_sample_are_the_first_under_another_name() {
-    let clusters: String = (1..=3).map(|n| format!("[clusters.c{n}]\nnetwork = \"n\"\n")).collect();
+    let clusters = three_clusters();
     let compiled = compiled(&format!("[networks.n]\ncidr = \"10.1.0.0/16\"\n{clusters}[sample]\nenabled = true\n"));
     let third =
         field(&compiled, "kubernetes.manifest/c3/sample/deployment/helloworld-v3", "manifest/spec/template/spec");
@@ -328,7 +346,7 @@ fn releases_and_manifests_of_the_users() {
 
 #[test]
 fn control_planes_are_upgraded_one_after_the_other() {
-    let clusters: String = (1..=3).map(|n| format!("[clusters.c{n}]\nnetwork = \"n\"\n")).collect();
+    let clusters = three_clusters();
     let compiled = compiled(&format!("[networks.n]\ncidr = \"10.1.0.0/16\"\n{clusters}"));
     let waits = |cluster: &str| -> Vec<String> {
         let istiod = declaration(&compiled, &format!("helm.release/{cluster}/istio-system/istiod"));
@@ -352,13 +370,13 @@ fn meshes() -> impl Strategy<Value = String> {
             String::from("schema = 1\n[mesh]\nid = \"m\"\nregion = \"us-west-2\"\nallow_mixed_families = true\n");
         for n in 0..3 {
             let istio = if n == 2 && shared == 1 { "istio_network = \"n0\"\n" } else { "" };
-            text.push_str(&format!("[networks.n{n}]\ncidr = \"10.{n}.0.0/16\"\nazs = 2\n{istio}"));
+            write!(text, "[networks.n{n}]\ncidr = \"10.{n}.0.0/16\"\nazs = 2\n{istio}").unwrap();
         }
         if shared == 1 {
             text.push_str("[peering.p]\nnetworks = [\"n0\", \"n2\"]\n");
         }
         text.push_str("[api_access]\ncidrs = [\"203.0.113.0/24\"]\n[east_west]\nallow = \"any\"\n");
-        text.push_str(&format!("[sample]\nenabled = {sample}\n[ingress]\nenabled = {ingress}\n"));
+        writeln!(text, "[sample]\nenabled = {sample}\n[ingress]\nenabled = {ingress}").unwrap();
         if external {
             text.push_str("[ca]\nsource = \"external\"\n");
         }
@@ -371,7 +389,7 @@ fn meshes() -> impl Strategy<Value = String> {
                 _ => "",
             };
             let how = how.replace("theirs", &format!("theirs-{n}"));
-            text.push_str(&format!("[clusters.c{n}]\nnetwork = \"n{network}\"\n{family}{how}"));
+            write!(text, "[clusters.c{n}]\nnetwork = \"n{network}\"\n{family}{how}").unwrap();
         }
         text
     })

@@ -71,9 +71,9 @@ pub async fn preview(
         (Before::Applied(applied), _) => Some(helm.render(&order(&without_holes(applied)?, true), version).await?),
         (Before::Nothing, _) | (Before::Release, None) => None,
     };
-    let after = helm.render(&order(&spec, before.is_some()), version).await.map_err(|error| match error.class {
-        ErrorClass::Invalid if is_partial => error.with_class(ErrorClass::NotYet),
-        _ => error,
+    let after = helm.render(&order(&spec, before.is_some()), version).await.map_err(|error| {
+        let proves_nothing = is_partial && error.class == ErrorClass::Invalid;
+        if proves_nothing { error.with_class(ErrorClass::NotYet) } else { error }
     })?;
     Ok(Preview { objects: object_diff(&before.unwrap_or_default(), &after), is_partial })
 }

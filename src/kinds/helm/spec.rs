@@ -90,6 +90,7 @@ impl Spec {
 }
 
 /// A version without the `v` that some charts write before it; helm takes either for either.
+#[expect(clippy::ref_option, reason = "serde hands on a reference to the field")]
 fn plain_version<S: serde::Serializer>(version: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     version.as_deref().map(unprefixed).serialize(serializer)
 }

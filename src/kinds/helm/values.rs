@@ -13,10 +13,7 @@ const LARGEST: u64 = 1 << 53;
 
 /// The canonical form of values: none at all is an empty document.
 pub(super) fn canonical(values: &Value) -> Value {
-    match values {
-        Value::Null => Value::Object([].into()),
-        values => numbers(values),
-    }
+    if *values == Value::Null { Value::Object([].into()) } else { numbers(values) }
 }
 
 fn numbers(value: &Value) -> Value {

@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::view::{Cluster, is_ready, text};
 use crate::sandbox::world::World;
 use crate::sandbox::world::rows::elb::Target;
-use crate::sandbox::world::rows::{LoadBalancer, Peer, Route, RouteTarget, Subnet};
+use crate::sandbox::world::rows::{
+    LoadBalancer, NetworkInterface, Peer, Route, RouteTarget, SecurityGroupRule, Subnet,
+};
 
 /// What is translated to IPv4 on the way (RFC 6052).
 const NAT64: u128 = 0x0064_ff9b << 96;
@@ -127,15 +129,34 @@ fn translated(cluster: Cluster<'_>, subnet: &Subnet, to: IpAddr) -> Option<IpAdd
     nat.public_ip.filter(|_| nat.state(cluster.now) == "available").map(IpAddr::V4)
 }
 
-/// Whether two clusters are in one network of AWS.
-pub(super) fn share_network(one: Cluster<'_>, other: Cluster<'_>) -> bool {
-    one.region.name == other.region.name && one.row.vpc_id == other.row.vpc_id
+/// Whether packets of a subnet get to a private address of a VPC: because it is their own, or by a route to a peering
+/// connection that joins the two.
+fn carries(world: &World, from: Cluster<'_>, subnet: &Subnet, (vpc, address): (&str, IpAddr)) -> bool {
+    if subnet.vpc_id == vpc {
+        return true;
+    }
+    let Some(RouteTarget::Peering(id)) = route(from, subnet, address) else { return false };
+    let peering = world.regions().find_map(|region| region.vpc_peerings.get(id));
+    peering.is_some_and(|peering| peering.joins(&subnet.vpc_id, vpc, from.now))
+}
+
+/// The address of a pod.
+fn address(pod: &Value) -> Option<IpAddr> {
+    super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse().ok())
 }
 
 /// Whether a pod's connection reaches the API server of another cluster.
-pub(super) fn api(from: Cluster<'_>, pod: &Value, target: Cluster<'_>) -> bool {
-    if target.row.private_access && share_network(from, target) {
+pub(super) fn api(world: &World, from: Cluster<'_>, pod: &Value, target: Cluster<'_>) -> bool {
+    if target.row.private_access && from.row.vpc_id == target.row.vpc_id {
         return true;
+    }
+    // Names of endpoints that are private alone resolve to private addresses everywhere.
+    if target.row.private_access && !target.row.public_access {
+        let subnets = target.row.subnets.iter().filter_map(|id| target.region.subnets.get(id));
+        let addresses = subnets.map(|subnet| IpAddr::V4(subnet.cidr.network()));
+        let mut ways = addresses.filter_map(|address| Some((subnet(from, pod)?, address)));
+        return ways.any(|(own, address)| carries(world, from, own, (&target.row.vpc_id, address)))
+            && lets_in(from, pod, target, 443);
     }
     if !target.row.public_access {
         return false;
@@ -198,20 +219,21 @@ pub(super) fn through_balancer<'w>(
     world: &'w World,
     from: Cluster<'_>,
     pod: &Value,
-    (address, port): (IpAddr, u16),
+    (to, port): (IpAddr, u16),
 ) -> Result<(Cluster<'w>, &'w Value), Failure> {
-    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
-    let source =
-        source(from, pod, address).or(own.filter(|own| own.is_ipv6() == address.is_ipv6() && is_private(address)));
-    let source = source.ok_or(Failure::Unreachable)?;
-    let address = match address {
-        IpAddr::V6(v6) => embedded(v6).map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
+    let own = address(pod).ok_or(Failure::Unreachable)?;
+    let within = is_private(to) && own.is_ipv6() == to.is_ipv6();
+    let source = if within { Some(own) } else { source(from, pod, to) }.ok_or(Failure::Unreachable)?;
+    let subnet = subnet(from, pod).ok_or(Failure::Unreachable)?;
+    let to = match to {
+        IpAddr::V6(v6) => embedded(v6).map_or(to, IpAddr::V4),
+        IpAddr::V4(_) => to,
     };
     for region in world.regions() {
-        let has = |interface: &&crate::sandbox::world::rows::NetworkInterface| match address {
+        let has = |interface: &&NetworkInterface| match to {
             IpAddr::V4(v4) => {
-                interface.public_ip == Some(v4) || (interface.private_ip == v4 && interface.vpc_id == from.row.vpc_id)
+                interface.public_ip == Some(v4)
+                    || (interface.private_ip == v4 && carries(world, from, subnet, (&interface.vpc_id, to)))
             }
             IpAddr::V6(v6) => interface.ipv6.contains(&v6),
         };
@@ -251,11 +273,7 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 /// Whether rules let a TCP connection in.
-fn admits<'r>(
-    rules: impl Iterator<Item = &'r crate::sandbox::world::rows::SecurityGroupRule>,
-    source: IpAddr,
-    port: u16,
-) -> bool {
+fn admits<'r>(rules: impl Iterator<Item = &'r SecurityGroupRule>, source: IpAddr, port: u16) -> bool {
     let mut rules = rules.filter(|rule| !rule.egress);
     rules.any(|rule| {
         let port = i64::from(port);
@@ -279,18 +297,28 @@ fn pod_at<'w>(cluster: Cluster<'w>, address: &str) -> Option<&'w Value> {
     pods.filter(|pod| is_ready(pod)).find(|pod| text(pod, "/status/podIP") == address)
 }
 
-/// Whether the pods of one cluster reach those of another by their own addresses, on a port.
-pub(super) fn direct(from: Cluster<'_>, pod: &Value, to: Cluster<'_>, port: u16) -> Result<(), Failure> {
+/// Whether the pods of one cluster reach one of another by its own address, on a port: there and back again.
+pub(super) fn direct(
+    world: &World,
+    (from, pod): (Cluster<'_>, &Value),
+    (to, server): (Cluster<'_>, &Value),
+    port: u16,
+) -> Result<(), Failure> {
     if from.is(&to) {
         return Ok(());
     }
-    if !share_network(from, to) {
-        return Err(Failure::Timeout);
-    }
-    let own = super::view::list(pod, "/status/podIPs").iter().find_map(|one| text(one, "/ip").parse::<IpAddr>().ok());
+    let way = |(one, pod): (Cluster<'_>, &Value), (other, to): (Cluster<'_>, &Value)| {
+        let (subnet, address) = subnet(one, pod).zip(address(to))?;
+        carries(world, one, subnet, (&other.row.vpc_id, address)).then_some(())
+    };
+    way((from, pod), (to, server)).and(way((to, server), (from, pod))).ok_or(Failure::Timeout)?;
+    if lets_in(from, pod, to, port) { Ok(()) } else { Err(Failure::Timeout) }
+}
+
+/// Whether the security group of a cluster lets a pod of another one in.
+fn lets_in(from: Cluster<'_>, pod: &Value, to: Cluster<'_>, port: u16) -> bool {
     let rules = || to.region.security_group_rules.linked(&to.row.group_id);
     let by_group = rules()
         .any(|rule| !rule.egress && rule.protocol == "-1" && rule.peer == Peer::Group(from.row.group_id.clone()));
-    let by_address = own.is_some_and(|own| admits(rules(), own, port));
-    if from.row.group_id == to.row.group_id || by_group || by_address { Ok(()) } else { Err(Failure::Timeout) }
+    from.row.group_id == to.row.group_id || by_group || address(pod).is_some_and(|own| admits(rules(), own, port))
 }

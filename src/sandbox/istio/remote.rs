@@ -102,7 +102,7 @@ fn target<'w>(world: &'w World, from: Cluster<'w>, istiod: &Value, access: &Acce
     let host = access.server.strip_prefix("https://")?.split(['/', ':']).next()?;
     let unique = host.split('.').next()?;
     let target = Cluster::all(world, from.now).find(|one| one.row.unique.eq_ignore_ascii_case(unique))?;
-    (reach::api(from, istiod, target) && knows(target, access) && may_read(target)).then_some(target)
+    (reach::api(world, from, istiod, target) && knows(target, access) && may_read(target)).then_some(target)
 }
 
 /// Whether a token is one of the reader's, and the authority the cluster's own: tokens that do not expire are good for as

@@ -89,7 +89,7 @@ impl<'w> Client<'w> {
     }
 
     fn directly(&self, there: Cluster<'w>, server: &'w Value, port: u16) -> Result<(Cluster<'w>, &'w Value), Failure> {
-        reach::direct(self.cluster, self.pod, there, port)?;
+        reach::direct(self.world, (self.cluster, self.pod), (there, server), port)?;
         Ok((there, server))
     }
 
@@ -108,7 +108,7 @@ impl<'w> Client<'w> {
             backends.into_iter().filter(|backend| backend.network == network && has_proxy(backend.pod)).collect();
         let turn = turn / self.turns.len().max(1);
         let backend = turn.checked_rem(backends.len()).and_then(|turn| backends.get(turn)).ok_or(Failure::Refused)?;
-        reach::direct(there, gateway, backend.cluster, endpoint.port)?;
+        reach::direct(self.world, (there, gateway), (backend.cluster, backend.pod), endpoint.port)?;
         Ok((backend.cluster, backend.pod))
     }
 }

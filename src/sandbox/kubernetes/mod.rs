@@ -48,6 +48,9 @@ mod validate;
 mod verbs;
 pub(crate) mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 
 use self::objects::{Key, Objects};

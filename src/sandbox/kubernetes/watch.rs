@@ -72,12 +72,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// The kind that is watched.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// The events since the last look, in the order of their versions; `None` ends the watch after them.
+    /// The events since the last look, in the order of their versions, and whether there can be more.
     pub(crate) fn look(&mut self, objects: &Objects<'_>) -> (Vec<Value>, bool) {
         let revision = objects.revision();
         let mut events: Vec<(u64, &str, Value)> = Vec::new();

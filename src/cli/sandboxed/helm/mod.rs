@@ -166,9 +166,9 @@ impl SandboxHelm {
         let result = self.put_all(access, (operation, forces), (&next, &old), &objects).await;
         let description = next.description.clone();
         match &result {
-            Ok(()) => next.status = "deployed".to_owned(),
+            Ok(()) => "deployed".clone_into(&mut next.status),
             Err(error) => {
-                next.status = "failed".to_owned();
+                "failed".clone_into(&mut next.status);
                 next.description = format!("{description}\n{error}");
             }
         }

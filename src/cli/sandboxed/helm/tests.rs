@@ -1,3 +1,5 @@
+//! Releases without helm, against a simulated cluster's API: installed, upgraded, cut off, taken away.
+
 use std::path::Path;
 
 use futures_util::future::ready;

@@ -111,20 +111,16 @@ impl Run {
         let mut group = Group { child, stdout, stderr };
         let Group { child, stdout, stderr } = &mut group;
         let all = async { tokio::join!(tail(stdout.as_mut(), self.answer), tail(stderr.as_mut(), TAIL), child.wait()) };
-        match tokio::time::timeout(self.patience, all).await {
-            Ok((stdout, stderr, status)) => {
-                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-                let status = status.map_err(Failure::Lost)?;
-                Ok(Ended { status, stdout: text(stdout), stderr: text(stderr) })
-            }
-            Err(_) => {
-                group.signal(Signal::TERM);
-                let _ = tokio::time::timeout(GRACE, group.child.wait()).await;
-                group.signal(Signal::KILL);
-                let _ = group.child.wait().await;
-                Err(Failure::TooLong(self.patience))
-            }
+        if let Ok((stdout, stderr, status)) = tokio::time::timeout(self.patience, all).await {
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            let status = status.map_err(Failure::Lost)?;
+            return Ok(Ended { status, stdout: text(stdout), stderr: text(stderr) });
         }
+        group.signal(Signal::TERM);
+        let _ = tokio::time::timeout(GRACE, group.child.wait()).await;
+        group.signal(Signal::KILL);
+        let _ = group.child.wait().await;
+        Err(Failure::TooLong(self.patience))
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) struct Lab {
     sandbox: Sandbox,
 }
 
-fn head(id: impl Into<String>) -> Head {
+pub(super) fn head(id: impl Into<String>) -> Head {
     Head { id: id.into(), created_at: EPOCH, visible_at: EPOCH, tags: BTreeMap::new(), native: false }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn validator(release: &Release<'_>, (name, service, namespace): (&str
     webhook
 }
 
-pub(super) fn objects(release: &Release<'_>) -> Result<Vec<Value>, String> {
+pub(super) fn objects(release: &Release<'_>) -> Vec<Value> {
     let own = json!({
         "global": { "istioNamespace": "istio-system", "enableReaderRBAC": true },
         "base": { "enableCRDTemplates": true },
@@ -58,5 +58,5 @@ pub(super) fn objects(release: &Release<'_>) -> Result<Vec<Value>, String> {
         webhooks["webhooks"] = json!([validator(release, ("validation.istio.io", &service, &namespace))]);
         objects.push(webhooks);
     }
-    Ok(objects)
+    objects
 }

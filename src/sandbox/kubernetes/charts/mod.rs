@@ -13,6 +13,8 @@ mod load_balancer_controller;
 mod record;
 mod values;
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 pub use self::record::{Damaged, Record};
@@ -67,7 +69,7 @@ struct Chart {
 }
 
 const CHARTS: &[Chart] = &[
-    Chart { name: "base", newest: ISTIO, objects: base::objects },
+    Chart { name: "base", newest: ISTIO, objects: |release| Ok(base::objects(release)) },
     Chart { name: "istiod", newest: ISTIO, objects: istiod::objects },
     Chart { name: "gateway", newest: ISTIO, objects: gateway::objects },
     Chart { name: "aws-load-balancer-controller", newest: "3.5.0", objects: load_balancer_controller::objects },
@@ -121,16 +123,14 @@ pub fn render(wanted: &Wanted<'_>) -> Result<Rendered, String> {
 /// The objects as YAML documents, as Helm prints them.
 #[must_use]
 pub fn manifest(rendered: &Rendered) -> String {
-    rendered
-        .objects
-        .iter()
-        .map(|object| {
-            let kind = object["kind"].as_str().unwrap_or_default().to_ascii_lowercase();
-            // A JSON document is a YAML document: what could not be written as YAML is written so.
-            let text = serde_saphyr::to_string(object).unwrap_or_else(|_| format!("{object}\n"));
-            format!("---\n# Source: {}/templates/{kind}.yaml\n{text}", rendered.chart)
-        })
-        .collect()
+    let mut manifest = String::new();
+    for object in &rendered.objects {
+        let kind = object["kind"].as_str().unwrap_or_default().to_ascii_lowercase();
+        // A JSON document is a YAML document: what could not be written as YAML is written so.
+        let text = serde_saphyr::to_string(object).unwrap_or_else(|_| format!("{object}\n"));
+        let _ = write!(manifest, "---\n# Source: {}/templates/{kind}.yaml\n{text}", rendered.chart);
+    }
+    manifest
 }
 
 /// The name of a chart: the last part of what it is referred to by.
@@ -198,7 +198,8 @@ fn with(mut map: Map<String, Value>, more: &[(&str, &str)]) -> Value {
 
 /// An object's beginning.
 fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, labels: Value) -> Value {
-    let mut object = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "labels": labels } });
+    let mut object = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name } });
+    object["metadata"]["labels"] = labels;
     if let Some(namespace) = namespace {
         object["metadata"]["namespace"] = namespace.into();
     }

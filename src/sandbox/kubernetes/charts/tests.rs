@@ -1,3 +1,5 @@
+//! What the charts render from the values of a mesh, and what Helm would read of a release.
+
 use super::*;
 
 fn rendered(name: &str, chart: &str, values: &Value) -> Rendered {

@@ -25,14 +25,10 @@ pub(super) fn run(control: &mut Control<'_, '_>) {
         let row = control.place.region.addons.get(&id);
         let row = row.filter(|row| row.deleted_at.is_none_or(|at| at > now)).cloned();
         let key = Key::new("apps", plural, Some("kube-system"), workload);
-        match row {
-            Some(row) => put(control, &key, &row),
-            None => {
-                let made = control.get(&key).is_some_and(|object| label(&object, MADE_BY) == Some(workload));
-                if made {
-                    control.delete(&key);
-                }
-            }
+        if let Some(row) = row {
+            put(control, &key, &row);
+        } else if control.get(&key).is_some_and(|object| label(&object, MADE_BY) == Some(workload)) {
+            control.delete(&key);
         }
     }
 }

@@ -82,7 +82,7 @@ fn matching<'a>(
     .collect()
 }
 
-impl<'a> Webhook<'a> {
+impl Webhook<'_> {
     fn is_for(&self, objects: &Objects<'_>, key: &Key, operation: Operation, object: &Value) -> bool {
         let verb = match operation {
             Operation::Create => "CREATE",

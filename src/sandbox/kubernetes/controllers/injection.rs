@@ -13,7 +13,7 @@ struct Mesh {
     image: String,
     cluster: String,
     network: String,
-    mesh: String,
+    id: String,
     trust_domain: String,
     discovery: String,
 }
@@ -84,7 +84,7 @@ fn environment(mesh: &Mesh, network: &str, pod: &Value, own: &[Value]) -> Vec<Va
         json!({ "name": "ISTIO_META_WORKLOAD_NAME", "value": workload }),
         json!({ "name": "TRUST_DOMAIN", "value": mesh.trust_domain }),
     ];
-    for (name, value) in [("ISTIO_META_NETWORK", network), ("ISTIO_META_MESH_ID", mesh.mesh.as_str())] {
+    for (name, value) in [("ISTIO_META_NETWORK", network), ("ISTIO_META_MESH_ID", mesh.id.as_str())] {
         if !value.is_empty() {
             all.push(json!({ "name": name, "value": value }));
         }
@@ -121,7 +121,7 @@ fn mesh(objects: &Objects<'_>, istiod: &Value, revision: &str) -> Mesh {
         image,
         cluster: said("/multiCluster/clusterName", "Kubernetes"),
         network: said("/network", ""),
-        mesh: said("/meshID", ""),
+        id: said("/meshID", ""),
         trust_domain: match text(&configuration, "/trustDomain") {
             "" => "cluster.local".to_owned(),
             domain => domain.to_owned(),

@@ -90,13 +90,6 @@ pub(in crate::sandbox) fn set_missing(object: &mut Value, path: &[&str], value: 
     }
 }
 
-/// Takes a field out.
-pub(in crate::sandbox) fn unset(object: &mut Value, parent: &str, field: &str) {
-    if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
-        parent.remove(field);
-    }
-}
-
 /// The fields of a value, which becomes an object if it is none.
 fn fields_of(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {

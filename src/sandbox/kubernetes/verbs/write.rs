@@ -173,10 +173,8 @@ fn apply(objects: &mut Objects<'_>, place: &Place, asked: &Asked) -> Result<Writ
     if let Some(why) = typed::check(place.kind.schema(), &said, "") {
         let namespace = place.namespace.as_deref().unwrap_or_default();
         return Err(Refusal::untyped(format!(
-            "failed to create typed patch object ({namespace}/{}; {}, Kind={}): {why}",
-            place.name,
-            place.kind.api_version(),
-            place.kind.kind
+            "failed to create typed patch object ({namespace}/{}; {}/{}, Kind={}): {why}",
+            place.name, place.kind.group, place.kind.version, place.kind.kind
         )));
     }
     let key = place.key(&place.name);

@@ -165,7 +165,7 @@ fn target_group(control: &mut Control<'_, '_>, runner: &Runner, port: &Port, tag
         let mut params: Vec<(String, String)> = [
             ("Name", port.group.clone()),
             ("Protocol", "TCP".to_owned()),
-            ("Port", port.port.to_string()),
+            ("Port", port.leads_to.to_string()),
             ("VpcId", runner.vpc.clone()),
             ("TargetType", if port.by_address { "ip" } else { "instance" }.to_owned()),
             ("IpAddressType", if port.ipv6 { "ipv6" } else { "ipv4" }.to_owned()),
@@ -229,7 +229,7 @@ fn register(control: &mut Control<'_, '_>, runner: &Runner, port: &Port, arn: &s
         let mut params = vec![("TargetGroupArn".to_owned(), arn.to_owned())];
         for (number, target) in targets.into_iter().enumerate() {
             params.push((format!("Targets.member.{}.Id", number + 1), target.clone()));
-            params.push((format!("Targets.member.{}.Port", number + 1), port.port.to_string()));
+            params.push((format!("Targets.member.{}.Port", number + 1), port.leads_to.to_string()));
         }
         params
     };

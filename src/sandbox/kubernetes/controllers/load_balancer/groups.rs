@@ -49,7 +49,7 @@ fn ensure(
 /// The name of the group that a cluster's load balancers share.
 fn shared_name(cluster: &str) -> String {
     let digest = Digest::of_parts(&[cluster.as_bytes()]).to_string();
-    let plain: String = cluster.chars().filter(|c| c.is_ascii_alphanumeric()).take(232).collect();
+    let plain: String = cluster.chars().filter(char::is_ascii_alphanumeric).take(232).collect();
     format!("k8s-traffic-{plain}-{}", digest.get(..10).unwrap_or_default())
 }
 

@@ -43,12 +43,10 @@ pub(super) struct Port {
     /// The name of its target group.
     pub(super) group: String,
     /// The port of the targets.
-    pub(super) port: u16,
+    pub(super) leads_to: u16,
     pub(super) by_address: bool,
     pub(super) ipv6: bool,
     pub(super) check: Vec<(&'static str, String)>,
-    /// The port that is checked.
-    pub(super) checked: u16,
     /// Addresses or instances.
     pub(super) targets: Vec<String>,
 }
@@ -160,13 +158,13 @@ impl Port {
             (node_port, nodes.iter().map(id).collect())
         };
         let protocol = said("healthcheck-protocol").unwrap_or("TCP").to_ascii_uppercase();
-        let checked = match said("healthcheck-port").unwrap_or("traffic-port") {
-            "traffic-port" => target,
-            number => number.parse().map_err(|_| format!("invalid health check port {number}"))?,
-        };
+        let checked = said("healthcheck-port").unwrap_or("traffic-port");
+        if checked != "traffic-port" && checked.parse::<u16>().is_err() {
+            return Err(format!("invalid health check port {checked}"));
+        }
         let mut check = vec![
             ("HealthCheckProtocol", protocol.clone()),
-            ("HealthCheckPort", said("healthcheck-port").unwrap_or("traffic-port").to_owned()),
+            ("HealthCheckPort", checked.to_owned()),
             ("HealthCheckIntervalSeconds", said("healthcheck-interval").unwrap_or("10").to_owned()),
             ("HealthyThresholdCount", said("healthcheck-healthy-threshold").unwrap_or("3").to_owned()),
             ("UnhealthyThresholdCount", said("healthcheck-unhealthy-threshold").unwrap_or("3").to_owned()),
@@ -185,16 +183,7 @@ impl Port {
             protocol,
         ];
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Ok(Self {
-            listens,
-            group: generated(service, &parts),
-            port: target,
-            by_address,
-            ipv6,
-            check,
-            checked: narrow(checked)?,
-            targets,
-        })
+        Ok(Self { listens, group: generated(service, &parts), leads_to: target, by_address, ipv6, check, targets })
     }
 }
 

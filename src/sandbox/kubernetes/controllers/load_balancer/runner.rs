@@ -45,8 +45,8 @@ pub(super) fn running(control: &mut Control<'_, '_>) -> Vec<Runner> {
     pods.sort_by_key(|pod| since(pod, "Ready"));
     if let Some(pod) = pods.first() {
         let argument = |name: &str| {
-            let arguments = list(pod, "/spec/containers/0/args").iter().filter_map(Value::as_str);
-            arguments.filter_map(|one| one.strip_prefix(name)?.strip_prefix('=')).next().map(str::to_owned)
+            let mut arguments = list(pod, "/spec/containers/0/args").iter().filter_map(Value::as_str);
+            arguments.find_map(|one| one.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
         };
         runners.push(Runner {
             class: Class::Controller,

@@ -66,10 +66,11 @@ fn deployment(space: &str, name: &str, replicas: u32, image: &str) -> Value {
 }
 
 fn space(name: &str, labels: Value) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels },
-        "spec": { "finalizers": ["kubernetes"] },
-    })
+    let mut space = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name }, "spec": { "finalizers": ["kubernetes"] },
+    });
+    space["metadata"]["labels"] = labels;
+    space
 }
 
 impl Inside {

@@ -186,7 +186,7 @@ async fn auto_mode_starts_nodes_for_pods_that_fit_nowhere() {
             let states: Vec<_> = left
                 .reservations()
                 .iter()
-                .flat_map(|one| one.instances())
+                .flat_map(aws_sdk_ec2::types::Reservation::instances)
                 .map(|one| one.state().unwrap().name().unwrap().as_str().to_owned())
                 .collect();
             assert_eq!(states, ["terminated"]);
