@@ -43,7 +43,7 @@ fn every_table_of_both_sides_leads_to_the_other_in_both_families() {
         let mut states = Vec::new();
         for region in ["us-west-2", "eu-west-1"] {
             let tables = ec2(&process, region).describe_route_tables().send().await.unwrap();
-            let routes = tables.route_tables().iter().flat_map(|table| table.routes());
+            let routes = tables.route_tables().iter().flat_map(aws_sdk_ec2::types::RouteTable::routes);
             let through = routes.filter(|route| route.vpc_peering_connection_id().is_some());
             states.extend(through.map(|route| route.state().unwrap().as_str().to_owned()));
         }

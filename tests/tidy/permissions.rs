@@ -44,9 +44,9 @@ fn allowed(text: &str) -> Vec<String> {
     let json = text.split_once("```json\n").and_then(|(_, rest)| rest.split_once("```")).map_or("", |(json, _)| json);
     let policy: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
     let statements = policy["Statement"].as_array().into_iter().flatten();
-    let actions = statements.flat_map(|statement| match &statement["Action"] {
-        serde_json::Value::Array(actions) => actions.clone(),
-        one => vec![one.clone()],
+    let actions = statements.flat_map(|statement| {
+        let said = &statement["Action"];
+        said.as_array().cloned().unwrap_or_else(|| vec![said.clone()])
     });
     actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
 }

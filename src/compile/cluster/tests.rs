@@ -191,6 +191,8 @@ fn with_an_oidc_provider_there_is_no_association() {
         cni.get("service_account_role_arn").unwrap().to_string(),
         "(known after apply: iam.role/c1/vpc-cni.arn)"
     );
+    let values = field(&compiled, "helm.release/c1/kube-system/aws-load-balancer-controller", "values");
+    assert!(values.contains("(known after apply: iam.role/c1/load-balancer-controller.arn)"), "{values}");
     let nodes = before(&compiled, "eks.nodegroup/c1/nodes");
     assert!(nodes.contains("iam.oidc_provider/c1") && nodes.contains("iam.role/c1/vpc-cni"), "{nodes:?}");
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Inside;
 use super::release::{Order, chart};
-use crate::model::{Address, Reference};
+use crate::model::{Address, Input, Reference};
 use crate::topology::schema::Release;
 
 /// Where it runs.
@@ -29,7 +29,7 @@ impl Inside<'_> {
         });
         if controller.association.is_none() {
             // The role trusts the cluster's issuer, and the account has to say which role it takes on.
-            let role = Reference::to(&controller.role, "arn");
+            let role: Input<String> = Reference::to(&controller.role, "arn").into();
             values["serviceAccount"]["annotations"] = json!({ "eks.amazonaws.com/role-arn": role });
         }
         if let Some(vpc) = self.site.vpc_id() {

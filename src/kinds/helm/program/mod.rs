@@ -473,7 +473,61 @@ fn failed(operation: &'static str, failure: &Failure, unknown: ErrorClass) -> Pr
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
+    use jiff::Timestamp;
+
     use super::*;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn program(folder: &std::path::Path) -> HelmProgram {
+        HelmProgram::new(Settings {
+            path: Vec::new(),
+            meshplan: PathBuf::from("/opt/meshplan"),
+            folder: folder.to_owned(),
+            aws: aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build(),
+            clock: Arc::new(Stopped),
+            width: 1,
+        })
+    }
+
+    #[test]
+    fn the_way_to_an_eks_cluster_is_a_private_file_that_is_gone_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path());
+        let access = ClusterAccess {
+            endpoint: "https://a.test".to_owned(),
+            certificate_authority: "Y2E=".to_owned(),
+            auth: ClusterAuth::Eks { cluster: "one".to_owned(), region: "us-west-2".to_owned() },
+        };
+        let (args, file) = program.way(&access).unwrap();
+        let file = file.unwrap();
+        let path = file.path().to_owned();
+        assert_eq!(args, [OsString::from("--kubeconfig"), path.clone().into_os_string()]);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::read_to_string(&path).unwrap().contains("\"command\":\"/opt/meshplan\""));
+        drop(file);
+        assert!(!path.exists());
+        let (args, none) = program
+            .way(&ClusterAccess {
+                auth: ClusterAuth::Kubeconfig { file: "/k".to_owned(), context: Some("c".to_owned()) },
+                ..access
+            })
+            .unwrap();
+        assert_eq!(args, ["--kubeconfig", "/k", "--kube-context", "c"].map(OsString::from));
+        assert!(none.is_none());
+    }
 
     #[test]
     fn helm_3_and_4_can_be_used() {
