@@ -192,13 +192,12 @@ impl<'a> Objects<'a> {
             None => has_generation(key, &object).then_some(1),
         };
         let metadata = metadata_of(&mut object);
-        match &old {
-            Some(old) => metadata.insert("resourceVersion".to_owned(), old["metadata"]["resourceVersion"].clone()),
-            None => {
-                metadata.insert("uid".to_owned(), uid.into());
-                metadata.insert("creationTimestamp".to_owned(), time(self.now).into())
-            }
-        };
+        if let Some(old) = &old {
+            metadata.insert("resourceVersion".to_owned(), old["metadata"]["resourceVersion"].clone());
+        } else {
+            metadata.insert("uid".to_owned(), uid.into());
+            metadata.insert("creationTimestamp".to_owned(), time(self.now).into());
+        }
         if let Some(generation) = generation {
             metadata.insert("generation".to_owned(), generation.into());
         }

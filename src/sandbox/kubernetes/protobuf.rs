@@ -198,6 +198,60 @@ struct TokenRequest {
     spec: Option<TokenRequestSpec>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct ResourceAttributes {
+    #[prost(string, tag = "1")]
+    namespace: String,
+    #[prost(string, tag = "2")]
+    verb: String,
+    #[prost(string, tag = "3")]
+    group: String,
+    #[prost(string, tag = "5")]
+    resource: String,
+    #[prost(string, tag = "6")]
+    subresource: String,
+    #[prost(string, tag = "7")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NonResourceAttributes {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(string, tag = "2")]
+    verb: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AccessReviewSpec {
+    #[prost(message, optional, tag = "1")]
+    resource: Option<ResourceAttributes>,
+    #[prost(message, optional, tag = "2")]
+    path: Option<NonResourceAttributes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AccessReview {
+    #[prost(message, optional, tag = "2")]
+    spec: Option<AccessReviewSpec>,
+}
+
+impl AccessReviewSpec {
+    fn json(self) -> Value {
+        let mut spec = json!({});
+        if let Some(asked) = self.resource {
+            spec["resourceAttributes"] = json!({
+                "namespace": asked.namespace, "verb": asked.verb, "group": asked.group,
+                "resource": asked.resource, "subresource": asked.subresource, "name": asked.name,
+            });
+        }
+        if let Some(asked) = self.path {
+            spec["nonResourceAttributes"] = json!({ "path": asked.path, "verb": asked.verb });
+        }
+        spec
+    }
+}
+
 /// A body as JSON would have it.
 pub(crate) fn decode(body: &[u8]) -> Result<Value, Refusal> {
     let wrong = |error: prost::DecodeError| Refusal::bad_request(format!("the body is no protobuf: {error}"));
@@ -270,6 +324,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, Refusal> {
                 object["spec"]["expirationSeconds"] = seconds.into();
             }
             object
+        }
+        "SelfSubjectAccessReview" => {
+            let review = AccessReview::decode(raw).map_err(wrong)?;
+            json!({ "metadata": {}, "spec": review.spec.unwrap_or_default().json() })
         }
         other => {
             return Err(Refusal::unsupported_media(format!(

@@ -37,13 +37,11 @@ impl Asked {
 
     /// Who writes, when the request does not say: the program's name, as a real server takes it from the user agent.
     pub(crate) fn manager(&self) -> String {
-        match self.query("fieldManager").filter(|manager| !manager.is_empty()) {
-            Some(manager) => manager.into_owned(),
-            None => {
-                let program = self.user_agent.split('/').next().unwrap_or_default();
-                if program.is_empty() { "unknown".to_owned() } else { program.chars().take(128).collect() }
-            }
+        if let Some(manager) = self.query("fieldManager").filter(|manager| !manager.is_empty()) {
+            return manager.into_owned();
         }
+        let program = self.user_agent.split('/').next().unwrap_or_default();
+        if program.is_empty() { "unknown".to_owned() } else { program.chars().take(128).collect() }
     }
 }
 

@@ -94,10 +94,10 @@ fn answer(
     let is_apply = verb == Verb::Patch && body::media_type(&asked.content_type) == "application/apply-patch+yaml";
     rules::check(&objects, &user, &target, verb, is_apply && target.subresource.is_empty())?;
     if review::is_question(&target.kind) {
-        return match verb {
-            Verb::Create => whole(201, review::answer(&objects, &target, asked, &user, clock)?),
-            _ => Err(Refusal::not_allowed(&target.kind)),
-        };
+        if verb != Verb::Create {
+            return Err(Refusal::not_allowed(&target.kind));
+        }
+        return whole(201, review::answer(&objects, &target, asked, &user, clock)?);
     }
     if target.subresource.is_empty() && !target.kind.verbs.iter().any(|known| known == verb.name()) {
         return Err(Refusal::not_allowed(&target.kind));

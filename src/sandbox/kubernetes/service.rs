@@ -252,9 +252,8 @@ impl InPodOf<'_> {
 /// What faults call a request.
 fn action(asked: &Asked) -> String {
     let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
-    let rest = match parts.as_slice() {
-        ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-        _ => return "Discover".to_owned(),
+    let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = parts.as_slice() else {
+        return "Discover".to_owned();
     };
     let rest = match rest {
         ["namespaces", _, what, ..] if !["status", "finalize"].contains(what) => rest.get(2..).unwrap_or_default(),

@@ -52,15 +52,11 @@ pub(crate) fn allocate(objects: &Objects<'_>, service: &mut Value, old: Option<&
         spec.insert("ipFamilyPolicy".to_owned(), "SingleStack".into());
     }
     if spec.get("clusterIP").and_then(Value::as_str).is_none_or(str::is_empty) {
-        let address = match kept("clusterIP").filter(|old| *old != "" && *old != "None") {
-            Some(address) => address,
-            None => match block.and_then(|block| free_address(block, &taken, &format!("{namespace}/{name}"))) {
-                Some(address) => address.to_string().into(),
-                None => {
-                    let why = "failed to allocate IP: range is full";
-                    return Err(vec![Cause::invalid("spec.clusterIPs", &Value::Null, why)]);
-                }
-            },
+        let before = kept("clusterIP").filter(|old| *old != "" && *old != "None");
+        let drawn = || block.and_then(|block| free_address(block, &taken, &format!("{namespace}/{name}")));
+        let Some(address) = before.or_else(|| drawn().map(|address| address.to_string().into())) else {
+            let why = "failed to allocate IP: range is full";
+            return Err(vec![Cause::invalid("spec.clusterIPs", &Value::Null, why)]);
         };
         spec.insert("clusterIP".to_owned(), address);
         spec.remove("clusterIPs");

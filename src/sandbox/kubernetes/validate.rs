@@ -224,10 +224,12 @@ pub(crate) fn change(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
             }
         }
         ("scheduling.k8s.io", _) => immutable(&["value"], "may not be changed in an update."),
-        ("", "services") if old["spec"]["type"] != "ExternalName" && new["spec"]["type"] != "ExternalName" => {
-            if old["spec"]["clusterIP"].as_str().is_some_and(|address| !address.is_empty()) {
-                immutable(&["spec", "clusterIP"], "may not change once set");
-            }
+        ("", "services")
+            if old["spec"]["type"] != "ExternalName"
+                && new["spec"]["type"] != "ExternalName"
+                && old["spec"]["clusterIP"].as_str().is_some_and(|address| !address.is_empty()) =>
+        {
+            immutable(&["spec", "clusterIP"], "may not change once set");
         }
         ("apiextensions.k8s.io", _) => {
             immutable(&["spec", "group"], field);

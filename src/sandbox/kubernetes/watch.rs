@@ -80,7 +80,7 @@ impl Watch {
         if !is_first && revision > self.told {
             let Some(departed) = objects.departed(self.told) else {
                 let oldest = format!("too old resource version: {} ({revision})", self.told);
-                return (vec![event("ERROR", Refusal::expired(oldest).status())], false);
+                return (vec![event("ERROR", &Refusal::expired(oldest).status())], false);
             };
             let Place { kind, namespace, .. } = &self.place;
             for gone in departed {
@@ -117,7 +117,7 @@ impl Watch {
             events.sort_by_key(|(version, _, _)| *version);
         }
         self.told = self.told.max(revision);
-        let mut events: Vec<Value> = events.into_iter().map(|(_, kind, object)| event(kind, object)).collect();
+        let mut events: Vec<Value> = events.into_iter().map(|(_, kind, object)| event(kind, &object)).collect();
         if std::mem::take(&mut self.initial) {
             events.push(self.bookmark(true));
         }
@@ -135,11 +135,11 @@ impl Watch {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
         let Place { kind, .. } = &self.place;
-        event("BOOKMARK", json!({ "kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata }))
+        event("BOOKMARK", &json!({ "kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata }))
     }
 }
 
-fn event(kind: &str, object: Value) -> Value {
+fn event(kind: &str, object: &Value) -> Value {
     json!({ "type": kind, "object": object })
 }
 

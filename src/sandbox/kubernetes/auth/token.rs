@@ -73,27 +73,24 @@ pub(crate) fn user(objects: &Objects<'_>, token: &str, clock: Clock) -> Option<U
     let claims: Value = serde_json::from_slice(&claims).ok()?;
     let legacy = |name: &str| claims[format!("kubernetes.io/serviceaccount/{name}")].as_str();
     let bound = &claims["kubernetes.io"];
-    let (namespace, name, uid) = match legacy("namespace") {
-        Some(namespace) => {
-            let secret = Key::new("", "secrets", Some(namespace), legacy("secret.name")?);
-            let held = objects.get(&secret)?["data"]["token"].as_str()?;
-            if data_encoding::BASE64.decode(held.as_bytes()).ok()? != token.as_bytes() {
-                return None;
-            }
-            (namespace, legacy("service-account.name")?, legacy("service-account.uid")?)
+    let (namespace, name, uid) = if let Some(namespace) = legacy("namespace") {
+        let secret = Key::new("", "secrets", Some(namespace), legacy("secret.name")?);
+        let held = objects.get(&secret)?["data"]["token"].as_str()?;
+        if data_encoding::BASE64.decode(held.as_bytes()).ok()? != token.as_bytes() {
+            return None;
         }
-        None => {
-            // The instant of the cluster: whatever the caller's clock, these were made by this one.
-            let now = match clock {
-                Clock::Virtual(now) => now,
-                Clock::Unknown => objects.now(),
-            };
-            if claims["exp"].as_i64()? <= now.as_second() {
-                return None;
-            }
-            let account = &bound["serviceaccount"];
-            (bound["namespace"].as_str()?, account["name"].as_str()?, account["uid"].as_str()?)
+        (namespace, legacy("service-account.name")?, legacy("service-account.uid")?)
+    } else {
+        // The instant of the cluster: whatever the caller's clock, these were made by this one.
+        let now = match clock {
+            Clock::Virtual(now) => now,
+            Clock::Unknown => objects.now(),
+        };
+        if claims["exp"].as_i64()? <= now.as_second() {
+            return None;
         }
+        let account = &bound["serviceaccount"];
+        (bound["namespace"].as_str()?, account["name"].as_str()?, account["uid"].as_str()?)
     };
     let account = objects.get(&Key::new("", "serviceaccounts", Some(namespace), name))?;
     if account["metadata"]["uid"] != uid {

@@ -116,6 +116,13 @@ fn put_slice(control: &mut Control<'_, '_>, service: &Value, pods: &[Value], por
     set(&mut labels, &["endpointslice.kubernetes.io/managed-by"], "endpointslice-controller.k8s.io".into());
     let suffix = safe_suffix(number_of(&[uid(service).as_bytes()]), 5);
     let key = Key::new(SLICES.0, SLICES.1, Some(namespace(service)), &format!("{}-{suffix}", name(service)));
+    // A port without a name has an empty one there, which kubectl relies on.
+    let named = |port: &Value| {
+        let mut port = port.clone();
+        set_missing(&mut port, &["name"], "".into());
+        port
+    };
+    let ports: Vec<Value> = ports.iter().map(named).collect();
     let slice = json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",

@@ -209,7 +209,7 @@ pub(crate) fn apply(
     }
     let mine = known.iter().position(|entry| entry.is_of(writer, true, &api_version)).map(|at| known.remove(at));
     let fields = managed_part(&fields_of(schema, said), kind, writer.subresource);
-    let before = live.map(bare).unwrap_or_else(|| Value::Object(Map::new()));
+    let before = live.map_or_else(|| Value::Object(Map::new()), bare);
     let mut merged = typed::merge(schema, &before, said);
     if let Some(mine) = &mine {
         let owned = known.iter().fold(fields.clone(), |owned, entry| owned.union(&entry.fields));

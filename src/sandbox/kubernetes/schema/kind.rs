@@ -17,6 +17,7 @@ pub(super) struct GroupText {
 }
 
 /// A kind as it is served in one version.
+#[expect(clippy::struct_field_names, reason = "they are called as discovery calls them")]
 #[derive(Debug, Clone)]
 pub(crate) struct Kind {
     pub(crate) group: String,

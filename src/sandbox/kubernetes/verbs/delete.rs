@@ -127,11 +127,11 @@ fn begin(objects: &mut Objects<'_>, kind: &Kind, key: &Key, object: Value, optio
         metadata_of(&mut object).insert("deletionGracePeriodSeconds".to_owned(), 0.into());
     }
     if options.is_dry {
-        return if is_over(kind, &object) { gone(kind, key, uid) } else { shown(kind, &object) };
+        return if is_over(kind, &object) { gone(kind, key, &uid) } else { shown(kind, &object) };
     }
     if is_over(kind, &object) {
         remove(objects, key);
-        return gone(kind, key, uid);
+        return gone(kind, key, &uid);
     }
     objects.put(key, object);
     if kind.is(DEFINITIONS.0, DEFINITIONS.1) {
@@ -139,7 +139,7 @@ fn begin(objects: &mut Objects<'_>, kind: &Kind, key: &Key, object: Value, optio
     }
     match objects.get(key) {
         Some(object) => shown(kind, object),
-        None => gone(kind, key, uid),
+        None => gone(kind, key, &uid),
     }
 }
 
@@ -197,7 +197,7 @@ fn release_definition(objects: &mut Objects<'_>, key: &Key, group: &str, plural:
 }
 
 /// The answer about an object that is gone.
-fn gone(kind: &Kind, key: &Key, uid: Value) -> Value {
+fn gone(kind: &Kind, key: &Key, uid: &Value) -> Value {
     let mut details = json!({ "name": key.name, "kind": kind.plural, "uid": uid });
     if !kind.group.is_empty() {
         details["group"] = kind.group.as_str().into();

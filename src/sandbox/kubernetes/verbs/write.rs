@@ -214,7 +214,9 @@ fn apply(objects: &mut Objects<'_>, place: &Place, asked: &Asked) -> Result<Writ
 fn made(objects: &mut Objects<'_>, place: &Place, object: Value) -> Result<Value, Refusal> {
     let mut new = object;
     let metadata = metadata_of(&mut new);
-    SERVERS.iter().for_each(|field| drop(metadata.remove(*field)));
+    for field in SERVERS {
+        metadata.remove(field);
+    }
     metadata.remove("resourceVersion");
     // What is known of its state is told through another door.
     if place.kind.has_status()
