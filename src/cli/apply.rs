@@ -30,6 +30,7 @@ use crate::ui::{Console, Form, PULSE, REDRAW};
 const LISTED: usize = 10;
 
 /// What the operator has agreed to beforehand.
+#[expect(clippy::struct_excessive_bools, reason = "each is one option of the command line, and none excludes another")]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Consent {
     /// The plan, whatever it says.

@@ -16,11 +16,12 @@ fn what_an_api_server_refuses_has_a_class_and_a_way_out() {
     plane.kubectl_with(&["apply", "-f", "-"], POD).unwrap().stdout().unwrap();
     let ready = ["wait", "--for=condition=Ready", "pod/asked", "-n", "default", "--timeout=60s"];
     plane.kubectl(&ready).unwrap().stdout().unwrap();
-    let kube = Kube::open(&access(&plane.kubeconfig()), &no_aws()).unwrap();
     let token = plane.kubectl(&["create", "token", "default"]).unwrap().stdout().unwrap();
     let file = plane.other_kubeconfig("no-exec", &plane.endpoint(), token.trim(), &plane.certificate()).unwrap();
-    let nobody = Kube::open(&access(&file), &no_aws()).unwrap();
     run(async {
+        // A client needs a runtime around it from the start.
+        let kube = Kube::open(&access(&plane.kubeconfig()), &no_aws()).unwrap();
+        let nobody = Kube::open(&access(&file), &no_aws()).unwrap();
         let exec =
             async |kube: &Kube, pod, container| kube.exec("default", pod, container, &["true"]).await.unwrap_err();
         let forward = async |kube: &Kube, pod| kube.get_in_pod("default", pod, 8080, "/").await.unwrap_err();

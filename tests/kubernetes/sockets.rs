@@ -203,8 +203,10 @@ fn a_server_that_opens_no_websocket_is_told_apart() {
         assert_eq!(error.class, ErrorClass::Invalid);
         assert!(error.message.contains("does not open a WebSocket"), "{error}");
     });
-    let (kube, _folder) = client("127.0.0.1:1".parse().unwrap());
-    let error = run(kube.get_in_pod("istio-system", "istiod-1", 8080, "/")).unwrap_err();
-    assert_eq!(error.class, ErrorClass::Transient);
-    assert!(error.message.contains("is the endpoint reachable from here"), "{error}");
+    run(async {
+        let (kube, _folder) = client("127.0.0.1:1".parse().unwrap());
+        let error = kube.get_in_pod("istio-system", "istiod-1", 8080, "/").await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient);
+        assert!(error.message.contains("is the endpoint reachable from here"), "{error}");
+    });
 }

@@ -202,7 +202,7 @@ impl Kube {
             );
             return ProviderError::new(ErrorClass::Invalid, call.operation, message);
         }
-        super::error::unanswered(&as_sent(call), &error, self.endpoint())
+        super::error::unanswered(&as_sent(call), error, self.endpoint())
     }
 }
 

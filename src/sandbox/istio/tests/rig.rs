@@ -339,7 +339,7 @@ fn furnish(region: &mut Region, site: &Site, sites: &[Site]) {
         active_at: EPOCH,
         deleted_at: None,
     });
-    let rule = |id: String, egress, ports: Option<(u16, u16)>, peer| SecurityGroupRule {
+    let rule = |id: String, egress, ports: Option<(i64, i64)>, peer| SecurityGroupRule {
         head: head(id),
         group_id: format!("sg-{n}"),
         egress,
