@@ -111,10 +111,12 @@ impl Rig {
         self.send("GET", target, "", &Value::Null)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a document that a test writes is written where it is used")]
     fn post(&mut self, target: &str, body: Value) -> (u16, Value) {
         self.send("POST", target, "application/json", &body)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a document that a test writes is written where it is used")]
     fn apply(&mut self, target: &str, manager: &str, body: Value) -> (u16, Value) {
         self.send("PATCH", &format!("{target}?fieldManager={manager}"), APPLY, &body)
     }
@@ -126,6 +128,7 @@ impl Rig {
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
+#[expect(clippy::needless_pass_by_value, reason = "a document that a test writes is written where it is used")]
 fn map(name: &str, data: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data })
 }

@@ -180,7 +180,7 @@ mod tests {
         Run::new(Path::new("/bin/sh"), Path::new("/nonexistent"), args, patience)
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn alive(id: &str) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", id.trim())).unwrap_or_default();

@@ -273,10 +273,11 @@ mod tests {
         kinds().iter().find(|kind| kind.plural == plural).unwrap()
     }
 
-    fn by<'a>(manager: &'a str) -> Writer<'a> {
+    fn by(manager: &str) -> Writer<'_> {
         Writer { manager, subresource: "", time: "2026-01-01T00:00:00Z" }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a document that a test writes is written where it is used")]
     fn config(data: Value) -> Value {
         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x" }, "data": data })
     }

@@ -141,6 +141,7 @@ mod tests {
         strategic_merge(Schema::built_in("apps", "v1", "Deployment").unwrap(), object, patch).unwrap()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a document that a test writes is written where it is used")]
     fn with(containers: Value) -> Value {
         json!({ "spec": { "template": { "spec": { "containers": containers } } } })
     }
