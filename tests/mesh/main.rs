@@ -10,7 +10,6 @@
 
 mod crashes;
 mod place;
-#[expect(dead_code, reason = "the rest of it is for those who look at outcomes")]
 #[path = "../support/rig.rs"]
 mod rig;
 #[expect(dead_code, reason = "the rest of it is for those who try every state")]
