@@ -166,7 +166,7 @@ impl<K: ResourceKind> DynKind for K {
     ) -> LocalBoxFuture<'a, Result<Option<RemoteId>, ProviderError>> {
         async move {
             let client = cloud.client::<K::Client>(target)?;
-            ResourceKind::find(self, &client, &self.decode_spec(spec)?, owner).await
+            ResourceKind::find(self, &client, &self.decode_kept(spec)?, owner).await
         }
         .boxed_local()
     }
@@ -181,7 +181,7 @@ impl<K: ResourceKind> DynKind for K {
     ) -> LocalBoxFuture<'a, Result<Updated, ProviderError>> {
         async move {
             let client = cloud.client::<K::Client>(target)?;
-            ResourceKind::update(self, &client, id, &self.decode_spec(from)?, &self.decode_spec(to)?).await
+            ResourceKind::update(self, &client, id, &self.decode_kept(from)?, &self.decode_spec(to)?).await
         }
         .boxed_local()
     }
@@ -219,6 +219,34 @@ impl<K: ResourceKind> DynKind for K {
 trait DecodeSpec: ResourceKind {
     fn decode_spec(&self, spec: &Document) -> Result<Self::Spec, ProviderError> {
         spec.decode().map_err(|error| ProviderError::bug(self.name(), format!("a spec does not fit its kind: {error}")))
+    }
+
+    /// Of a spec as it is kept, in which a digest stands for each sensitive value: where that is no value of the field's
+    /// type, the field is empty. Whoever looks for an object, or changes one, knows it by other fields.
+    fn decode_kept(&self, spec: &Document) -> Result<Self::Spec, ProviderError> {
+        self.decode_spec(spec).or_else(|error| {
+            let mut kept = spec.decode::<serde_json::Value>().map_err(|_| error)?;
+            withhold(&mut kept);
+            let encoded = serde_json::to_vec(&kept).and_then(|text| serde_json::from_slice(&text));
+            encoded.map_err(|error| {
+                ProviderError::bug(self.name(), format!("a spec that was kept does not fit its kind: {error}"))
+            })
+        })
+    }
+}
+
+/// Empties what a digest stands for.
+fn withhold(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) if fields.len() == 1 && fields.contains_key("$sensitive") => {
+            *value = serde_json::Value::String(String::new());
+        }
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(withhold),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

@@ -177,7 +177,11 @@ fn refusal(call: &Call, code: u16, status: &Json) -> ProviderError {
             error.class = ErrorClass::NotYet;
             error.message.push_str(": the container is not running");
         }
-        _ if said.contains("error dialing backend") || said.contains("unable to upgrade connection") => {
+        // The last: the node has told no address yet.
+        _ if ["error dialing backend", "unable to upgrade connection", "no preferred addresses found"]
+            .iter()
+            .any(|text| said.contains(text)) =>
+        {
             error.class = ErrorClass::Transient;
             error.message.push_str(": the API server does not reach the node's kubelet (port 10250)");
         }

@@ -209,7 +209,15 @@ mod tests {
         assert!(matches!(error, Failure::TooLong(_)), "{error:?}");
         let ids = std::fs::read_to_string(ids).unwrap();
         assert_eq!(ids.lines().count(), 2);
-        assert!(!ids.lines().any(alive), "{ids}");
+        // The signal was sent; the kernel ends them when it gets to it, on a busy machine a moment later.
+        for _ in 0..10_000 {
+            if !ids.lines().any(alive) {
+                return;
+            }
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+        panic!("still alive: {ids}");
     }
 
     #[tokio::test]
