@@ -1,7 +1,7 @@
-//! The README's console blocks are what the program really prints: each is run again, and compared.
+//! The console blocks of README and tutorial are what the program really prints: each is run again, and compared.
 //!
 //! A line that begins with `$ ` is a command; what follows, up to the next or the end of the block, is what it wrote:
-//! standard error first, then standard output, because a pipe between the two leaves their order to chance. `MESHPLAN_UPDATE_README=1` writes the README anew.
+//! standard error first, then standard output, because a pipe between the two leaves their order to chance. `MESHPLAN_UPDATE_README=1` writes both anew.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -27,12 +27,12 @@ fn run(command: &str, folder: &Path) -> String {
     String::from_utf8([output.stderr, output.stdout].concat()).unwrap()
 }
 
-/// The README with the output of each of its commands as it is now.
-fn rerun(readme: &str, folder: &Path) -> (String, usize) {
+/// A page with the output of each of its commands as it is now.
+fn rerun(page: &str, folder: &Path) -> (String, usize) {
     let mut text = String::new();
     let mut commands = 0;
     let mut in_block = false;
-    for line in readme.lines() {
+    for line in page.lines() {
         if in_block && !line.starts_with("```") {
             let Some(command) = line.strip_prefix("$ ") else { continue };
             commands += 1;
@@ -52,26 +52,30 @@ fn rerun(readme: &str, folder: &Path) -> (String, usize) {
 }
 
 #[test]
+fn the_transcripts_of_the_readme_are_what_is_printed() {
+    // Plan, apply, a second plan, a pull request's comment, destroy.
+    hold("README.md", 5);
+}
+
+#[test]
+fn the_tutorial_does_what_it_says() {
+    // Validate, plan, apply, verify, a change, destroy.
+    hold("docs/tutorial.md", 7);
+}
+
+/// Runs all of a page's commands in a folder of their own, and compares; or writes the page anew.
 #[expect(clippy::disallowed_methods, reason = "whether to rewrite is for whoever runs the test to say")]
-fn the_transcripts_are_what_is_printed() {
+fn hold(page: &str, least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root.join("topologies"), folder.path().join("topologies")).unwrap();
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let (now, commands) = rerun(&readme, folder.path());
-    assert!(commands >= 5, "the README shows plan, apply, a second plan, a pull request's comment and destroy");
+    let written = std::fs::read_to_string(root.join(page)).unwrap();
+    let (now, commands) = rerun(&written, folder.path());
+    assert!(commands >= least, "{page} has {commands} commands");
     if std::env::var_os("MESHPLAN_UPDATE_README").is_some() {
-        std::fs::copy(
-            {
-                let new = folder.path().join("README.md");
-                std::io::Write::write_all(&mut std::fs::File::create(&new).unwrap(), now.as_bytes()).unwrap();
-                new
-            },
-            root.join("README.md"),
-        )
-        .unwrap();
+        std::fs::write(root.join(page), now).unwrap();
         return;
     }
-    let difference = similar::TextDiff::from_lines(readme.as_str(), now.as_str());
-    assert!(readme == now, "{}", difference.unified_diff().header("README.md", "what is printed"));
+    let difference = similar::TextDiff::from_lines(written.as_str(), now.as_str());
+    assert!(written == now, "{}", difference.unified_diff().header(page, "what is printed"));
 }
