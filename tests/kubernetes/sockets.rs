@@ -181,7 +181,7 @@ fn a_port_that_nobody_listens_on_says_so() {
         );
 
         let cut = get(async |stream, _| {
-            stream.send(on(0, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")).await.unwrap()
+            stream.send(on(0, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")).await.unwrap();
         });
         assert_eq!(cut.await.unwrap_err().class, ErrorClass::Transient);
     });
