@@ -231,6 +231,7 @@ async fn run(mut ready: Ready<'_>, plan: &Plan, consent: Consent) -> anyhow::Res
     if !json {
         streams.data(&text(plan, streams.out_style()))?;
     }
+    helm::recorded(context, plan);
     if plan.is_empty() && plan.bookkeeping.is_empty() {
         store::remove_plan(&context.globals.state, &plan.mesh)?;
         return match destroyed {

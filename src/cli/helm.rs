@@ -14,10 +14,11 @@ use super::session::Session;
 use crate::kinds::helm::objects::{ObjectAction, ObjectChange};
 use crate::kinds::helm::preview::{Before, Preview, preview};
 use crate::kinds::helm::program::{HelmProgram, Settings};
-use crate::model::{Clock, Code, Diagnostic, Value};
+use crate::model::{Clock, Code, Diagnostic, Target, Value};
 use crate::plan::render::counted;
 use crate::plan::{Action, Change, Plan};
 use crate::resource::{Cloud, ErrorClass, Helm, ProviderError};
+use crate::sandbox::charts;
 use crate::state::State;
 
 /// The kind whose changes need helm.
@@ -67,6 +68,29 @@ pub(super) async fn check(session: &Session, plan: &Plan, applies: bool) -> Vec<
                 counted(releases, "release")
             ));
             vec![finding]
+        }
+    }
+}
+
+/// Says of the releases of a run in the sandbox that they are recorded, and which charts are not known there.
+pub(super) fn recorded(context: &Context, plan: &Plan) {
+    if !context.globals.sandbox {
+        return;
+    }
+    let is_made = |change: &&Change| {
+        // Clusters that are reached by a kubeconfig file are no simulated ones: helm itself runs there.
+        let is_simulated = matches!(&change.target, Target::Cluster { cluster } if cluster.kind().starts_with("eks."));
+        let makes = matches!(change.action, Action::Create | Action::Update | Action::Replace);
+        change.address.kind() == RELEASE && is_simulated && makes
+    };
+    for (n, change) in plan.changes.iter().filter(is_made).enumerate() {
+        if n == 0 {
+            context.streams.say(&format!("note: {}", charts::NOTE));
+        }
+        let spec = change.goal.as_ref().map(|goal| goal.spec.value());
+        let chart = spec.as_ref().and_then(|spec| spec.get("chart")).and_then(Value::as_str);
+        if let Some(chart) = chart.filter(|chart| !charts::is_known(chart)) {
+            context.streams.say(&format!("note: {}", charts::note_on_unknown(&change.address.to_string(), chart)));
         }
     }
 }

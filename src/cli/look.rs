@@ -1,5 +1,6 @@
 //! The commands that only look: `validate`, `graph`, `explain`, `outputs`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -94,16 +95,33 @@ pub(super) async fn explain(
 pub(super) fn outputs(context: &Context, mesh: Option<&str>, format: Listing) -> anyhow::Result<Exit> {
     let state = context.existing_state(&context.mesh(mesh)?)?;
     if format == Listing::Json || context.globals.json {
-        let all: std::collections::BTreeMap<_, _> =
-            state.records.iter().map(|(address, record)| (address, &record.outputs)).collect();
+        let all: BTreeMap<_, _> = state.records.iter().map(|(address, record)| (address, &record.outputs)).collect();
         return data(context, &(serde_json::to_string_pretty(&all)? + "\n"));
     }
     let mut text = String::new();
     for (address, record) in &state.records {
         let Value::Object(fields) = record.outputs.value() else { continue };
         for (name, value) in fields.iter().filter(|(_, value)| !matches!(value, Value::Null)) {
-            let _ = writeln!(text, "{address}.{name} = {}", show(value));
+            let _ = writeln!(text, "{address}.{name} = {}", shortly(value));
         }
     }
     data(context, &text)
+}
+
+/// An output on one line: of a certificate that it is one, of a sealed secret whom it is sealed to. The JSON has them whole.
+fn shortly(value: &Value) -> String {
+    let sealed = |fields: &BTreeMap<String, Value>| match (fields.get("$sealed"), fields.get("to")) {
+        (Some(_), Some(Value::Array(to))) => Some(counted(to.len(), "public key")),
+        (Some(_) | None, _) => None,
+    };
+    match value {
+        Value::String(text) if text.starts_with("-----BEGIN ") => {
+            let blocks = text.matches("-----BEGIN ").count();
+            format!("(PEM, {})", counted(blocks, "block"))
+        }
+        Value::Object(fields) => sealed(fields).map_or_else(|| show(value), |to| format!("(sealed to {to})")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Unknown(_) => {
+            show(value)
+        }
+    }
 }

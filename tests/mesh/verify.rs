@@ -12,6 +12,10 @@ fn an_apply_ends_with_a_mesh_that_works() {
     let (place, applied) = Place::applied("works", "two-network.toml");
     let text = shown(&applied);
     assert!(text.contains("Verify: 12 of 12 checks hold in 2 pairs"), "{text}");
+    assert_eq!(text.matches("note: helm is not run in the sandbox: releases are recorded").count(), 1, "{text}");
+    let outputs = shown(&place.run(&["outputs"]));
+    assert!(outputs.contains("pki.root/mesh1.key = (sealed to 1 public key)"), "{outputs}");
+    assert!(outputs.contains("pki.root/mesh1.certificate = (PEM, 1 block)"), "{outputs}");
     assert_eq!(place.codes(0), [] as [&str; 0]);
     let looked = place.run(&["verify"]);
     assert!(looked.status.success());

@@ -88,6 +88,13 @@ struct Release<'a> {
     values: &'a Value,
 }
 
+/// Whether a chart is known here: by its name, whatever it is called from.
+#[must_use]
+pub fn is_known(chart: &str) -> bool {
+    let named = chart_name(chart);
+    CHARTS.iter().any(|known| known.name == named)
+}
+
 /// The objects of a release.
 ///
 /// # Errors
