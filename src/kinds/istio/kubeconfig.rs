@@ -1,6 +1,6 @@
 //! The kubeconfig by which one control plane reads another cluster, as `istioctl create-remote-secret` writes it.
 //!
-//! Entry points: [`write`], which answers the same bytes for the same [`Access`], and [`read`]. istiod takes nothing but
+//! Entry points: [`write()`], which answers the same bytes for the same [`Access`], and [`read`]. istiod takes nothing but
 //! certificates, a server and a bearer token: no program, no file.
 
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! The patches that know nothing of types: JSON patch (RFC 6902) and merge patch (RFC 7386).
 //!
-//! Entry points: [`json_patch`], [`merge_patch`].
+//! Entry points: [`json_patch()`], [`merge_patch`].
 
 use serde_json::Value;
 

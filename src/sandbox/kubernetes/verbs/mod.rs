@@ -1,6 +1,6 @@
 //! What can be done with objects.
 //!
-//! Entry points: [`read`], [`write`], [`delete`], [`scale`], [`review`]. Each function is one verb: it checks everything and only then changes
+//! Entry points: [`read`], [`mod@write`], [`delete`], [`scale`], [`review`]. Each function is one verb: it checks everything and only then changes
 //! the objects.
 
 pub(crate) mod body;
